@@ -1,0 +1,278 @@
+"""The event and its limits: JSON text in, values out, and one reason for whatever is refused.
+
+1. What a database, a log line or a client in another language would choke on is refused here, by name, so that
+   one event can never spoil its neighbours' commit.
+2. Numbers are 64-bit integers or doubles, text is Unicode without NUL: what is stored is what was sent.
+3. Nothing that a client sent is echoed at length.
+"""
+
+import os
+import re
+import time as clock
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from json import JSONDecodeError
+from json import loads as lenient_loads
+from typing import Annotated, Any
+
+import msgspec
+
+MAX_EVENT_BYTES = 256 * 1024  # of one event's JSON text
+MAX_TEXT = 200  # characters of source, action, id and subject
+MAX_DEPTH = 32  # levels of arrays and objects in data
+MAX_INTEGER = 2**63 - 1
+MAX_KEY = MAX_TEXT - len("/999999")  # characters of an Idempotency-Key, of which ids are made
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# Control characters, and those that reorder the text around them on a screen.
+_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SUSPECT = re.compile(rb"\\u0000|\d{19}")  # a NUL in a string, or an integer that may be past 64 bits
+_SPLIT = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+
+
+class Refused(Exception):
+    """This event cannot be kept. `pointer` (RFC 6901) names the part; `oversize` tells the one cause apart."""
+
+    def __init__(self, detail: str, pointer: str | None = None, *, oversize: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+        self.oversize = oversize
+
+
+class NotJson(Exception):
+    """The text is not JSON; the message says where."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What makes a resend recognisable: three BLAKE2b digests of 16 bytes."""
+
+    key: bytes  # of source and id
+    content: bytes  # of all that the client sent
+    untimed: bytes  # the same without `time`: an export shows the time that the server filled in
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that can be kept. `time` is UTC, None where the client gave none; `data` is compact JSON text."""
+
+    source: str
+    action: str
+    id: str
+    subject: str | None
+    time: datetime | None
+    data: str | None
+    identity: Identity | None
+
+
+class _Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    source: str
+    action: str
+    id: str | None = None
+    subject: str | None = None
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    data: Any = None
+    seq: Any = None  # given by the server: taken and ignored, so that an export can be sent again
+    received_at: Any = None
+
+
+_decode_one = msgspec.json.Decoder(_Wire).decode
+_decode_list = msgspec.json.Decoder(list[_Wire]).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+def uuid7() -> str:
+    """A new UUIDv7 (RFC 9562): sorts by the millisecond it was made in."""
+    chance = int.from_bytes(os.urandom(10))
+    number = clock.time_ns() // 10**6 << 80 | 0x7 << 76 | chance >> 68 << 64 | 0x2 << 62 | chance & 2**62 - 1
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class Parser:
+    """Turns JSON text into events. `new_id` makes an id; `key` is the request's Idempotency-Key, if it had one."""
+
+    def __init__(self, *, key: str | None = None, new_id: Callable[[], str] = uuid7) -> None:
+        self._key = key
+        self._new_id = new_id
+
+    def one(self, text: bytes, index: int = 0) -> Event:
+        """One JSON object. Raises Refused, or NotJson where it is no JSON at all."""
+        if len(text) > MAX_EVENT_BYTES:
+            raise Refused(f"an event may have {MAX_EVENT_BYTES} bytes", oversize=True)
+        try:
+            wire = _decode_one(text)
+        except msgspec.ValidationError as error:
+            raise _explained(error) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _diagnosed(text, error) from None
+        return self._event(wire, index)
+
+    def many(self, text: bytes) -> list[Event | Refused]:
+        """A JSON array of objects, each an Event or why it is none. Raises NotJson."""
+        wires = _decoded_at_once(text)
+        if wires is None:
+            return [self._attempt(item, index) for index, item in enumerate(_items(text))]
+        return [self._attempt(wire, index) for index, wire in enumerate(wires)]
+
+    def _attempt(self, item: "_Wire | bytes", index: int) -> Event | Refused:
+        try:
+            return self._event(item, index) if isinstance(item, _Wire) else self.one(item, index)
+        except Refused as refused:
+            return refused
+
+    def _event(self, wire: _Wire, index: int) -> Event:
+        source = _label(wire.source, "source")
+        action = _label(wire.action, "action")
+        subject = None if wire.subject is None else _text(wire.subject, "subject")
+        time = None if wire.time is None else _utc(wire.time)
+        data = None if wire.data is None else _data(wire.data)
+        given = f"{self._key}/{index}" if wire.id is None and self._key is not None else wire.id
+        if given is None:
+            id_, identity = self._new_id(), None
+        else:
+            id_ = _text(given, "id")
+            identity = _identity(wire.data, source=source, action=action, id_=id_, subject=subject, time=time)
+        return Event(
+            source=source, action=action, id=id_, subject=subject, time=time, data=data, identity=identity
+        )
+
+
+def key_of(source: str, id_: str) -> bytes:
+    """The 16 bytes by which an event with an id is found."""
+    return blake2b(f"{source}\0{id_}".encode(), digest_size=16).digest()
+
+
+def _identity(
+    data: Any, *, source: str, action: str, id_: str, subject: str | None, time: datetime | None
+) -> Identity:
+    # Keys are sorted and white space is gone, so that neither makes a resend look like another event.
+    content = blake2b(_encode_sorted((source, action, subject, data)), digest_size=16)
+    untimed = content.digest()
+    if time is not None:
+        content.update(b"@%d" % ((time - _EPOCH) // _MICROSECOND))
+    return Identity(key_of(source, id_), content.digest(), untimed)
+
+
+def _label(value: str, name: str) -> str:
+    trimmed = value.strip()
+    if not trimmed:
+        raise Refused(f"{name} is empty", f"/{name}")
+    if len(trimmed) > MAX_TEXT:
+        raise Refused(f"{name} has more than {MAX_TEXT} characters", f"/{name}")
+    if _UNREADABLE.search(trimmed):
+        raise Refused(f"{name} has a control character, or one that reorders text", f"/{name}")
+    return trimmed
+
+
+def _text(value: str, name: str) -> str:
+    if not 0 < len(value) <= MAX_TEXT:
+        raise Refused(f"{name} must have 1 to {MAX_TEXT} characters", f"/{name}")
+    if "\0" in value:
+        raise Refused(f"{name} has a NUL character", f"/{name}")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise Refused("time is outside the years 1 to 9999 in UTC", "/time") from None
+
+
+def _data(value: Any) -> str:
+    try:
+        text = _encode(value)
+    except OverflowError:
+        raise Refused("data has an integer past 64 bits", "/data") from None
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH or _SUSPECT.search(text):
+        _inspect(value, MAX_DEPTH)
+    return text.decode()
+
+
+def _inspect(value: Any, levels: int) -> None:
+    """Walk what looked suspicious. `levels` are those still allowed."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Refused("data has a NUL character", "/data")
+    elif isinstance(value, int):
+        if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+            raise Refused("data has an integer past 64 bits", "/data")
+    elif isinstance(value, dict | list):
+        if levels == 0:
+            raise Refused(f"data is deeper than {MAX_DEPTH} levels", "/data")
+        for inner in value:
+            _inspect(inner, levels - 1)
+        if isinstance(value, dict):
+            for inner in value.values():
+                _inspect(inner, levels - 1)
+
+
+def _decoded_at_once(text: bytes) -> list[_Wire] | None:
+    """All of an array in one call; None where some item needs to be looked at alone."""
+    try:
+        if len(text) > MAX_EVENT_BYTES and any(len(bytes(raw)) > MAX_EVENT_BYTES for raw in _decode_raws(text)):
+            return None
+        return _decode_list(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _items(text: bytes) -> list[bytes]:
+    """The texts of an array's items, also where some item is no strict JSON. Raises NotJson."""
+    try:
+        return [bytes(raw) for raw in _decode_raws(text)]
+    except (msgspec.DecodeError, RecursionError):
+        items = _split(text)
+    for item in items:
+        if (found := _diagnosed(item, None)) and isinstance(found, NotJson):
+            raise found
+    return items
+
+
+def _split(text: bytes) -> list[bytes]:
+    """Cut an array at its own commas by counting brackets, whatever the items hold."""
+    characters = text.decode(errors="surrogateescape").strip()
+    depth, start, items = 0, 1, []
+    for token in _SPLIT.finditer(characters):
+        mark = token[0]
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        if (mark == "," and depth == 1) or depth == 0:
+            items.append(characters[start : token.start()])
+            start = token.end()
+        if depth == 0:
+            break
+    if depth != 0 or start != len(characters):
+        raise NotJson("the array does not end where the body does")
+    return [item.encode(errors="surrogateescape") for item in items]
+
+
+def _explained(error: msgspec.ValidationError) -> Refused:
+    """msgspec's "Expected `str`, got `int` - at `$.source`", with the place as a pointer."""
+    detail, _, path = str(error).partition(" - at `$")
+    pointer = path.rstrip("`").replace(".", "/").replace("[...]", "") or None
+    return Refused(detail[:200], pointer if pointer is None or len(pointer) <= MAX_TEXT else None)
+
+
+def _diagnosed(text: bytes, error: Exception | None) -> Refused | NotJson:
+    """Tell what no JSON reader takes from what only a lenient one does. `error` is what the strict one said."""
+    constants: list[str] = []
+    try:
+        lenient_loads(text.decode(), parse_constant=constants.append)
+    except UnicodeDecodeError:
+        return Refused("the text is not UTF-8")
+    except JSONDecodeError as fault:
+        return NotJson(str(error or fault)[:200])
+    except RecursionError:
+        return Refused(f"data is deeper than {MAX_DEPTH} levels", "/data")
+    except ValueError:
+        return Refused("data has an integer past 64 bits", "/data")
+    if constants:
+        return Refused(f"{constants[0]} is no JSON number")
+    return Refused("a string has half of a surrogate pair")

@@ -1,0 +1,143 @@
+"""The log, its identities, and on PostgreSQL the functions that make and drop its days.
+
+The functions run as their owner, so that the role the service runs as needs no right to change tables.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.store.tables import DATA, DIGEST, LABEL, SEQ, Instant
+
+revision = "0001"
+down_revision = None
+
+_ADD_DAY = """
+CREATE FUNCTION collector_add_day(day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+  name text := 'events_' || to_char(day, 'YYYYMMDD');
+  first bigint := (day - date '1970-01-01') * 86400000000;
+BEGIN
+  IF to_regclass(name) IS NULL THEN
+    EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL)', name);
+    EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
+                   name, first, first + 86400000000);
+  END IF;
+END $$
+"""
+
+# Answers how many days after today there is room for. The day of the last number matters where the clock went back.
+_ADD_DAYS = """
+CREATE FUNCTION collector_add_days(ahead int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+DECLARE
+  today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+  last date := date '1970-01-01' + (coalesce(pg_sequence_last_value('event_seq'), 0) / 86400000000)::int;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7022);
+  FOR n IN 0 .. ahead LOOP
+    PERFORM collector_add_day(today + n);
+  END LOOP;
+  IF last > today THEN
+    PERFORM collector_add_day(last);
+    PERFORM collector_add_day(last + 1);
+  END IF;
+  FOR n IN 1 .. 366 LOOP
+    IF to_regclass('events_' || to_char(today + n, 'YYYYMMDD')) IS NULL THEN
+      RETURN n - 1;
+    END IF;
+  END LOOP;
+  RETURN 366;
+END $$
+"""
+
+# A day goes as a whole, and only when its last moment is `keep` days ago. Dropping takes the log's exclusive lock
+# for an instant; behind a long reader it gives up, and the next turn tries again. What readers must know, the
+# highest number dropped, is written in the same transaction.
+_DROP_DAYS = """
+CREATE FUNCTION collector_drop_days(keep int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '500ms' AS $$
+DECLARE
+  today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+  day record;
+  highest bigint;
+  dropped int := 0;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7022);
+  FOR day IN
+    SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'events'::regclass AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - keep
+    ORDER BY c.relname
+  LOOP
+    EXECUTE format('SELECT max(seq) FROM %I', day.name) INTO highest;
+    UPDATE log_state SET purged_through = greatest(purged_through, coalesce(highest, 0));
+    EXECUTE format('ALTER TABLE events DETACH PARTITION %I', day.name);
+    EXECUTE format('DROP TABLE %I', day.name);
+    dropped := dropped + 1;
+  END LOOP;
+  RETURN dropped;
+END $$
+"""
+
+_PURGE_IDS = """
+CREATE FUNCTION collector_purge_ids(step int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+DECLARE
+  deleted int;
+BEGIN
+  DELETE FROM event_ids WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM event_ids WHERE seq <= (SELECT purged_through FROM log_state) LIMIT step));
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+  RETURN deleted;
+END $$
+"""
+
+
+def upgrade() -> None:
+    """Make everything."""
+    op.create_table(
+        "events",
+        sa.Column("seq", SEQ, primary_key=True, autoincrement=False),
+        sa.Column("received_at", Instant, nullable=False),
+        sa.Column("time", Instant, nullable=False),
+        sa.Column("source", LABEL, nullable=False),
+        sa.Column("action", LABEL, nullable=False),
+        sa.Column("id", LABEL, nullable=False),
+        sa.Column("subject", LABEL),
+        sa.Column("data", DATA),
+        postgresql_partition_by="RANGE (seq)",
+    )
+    op.create_index("events_source_seq", "events", ["source", "seq"])
+    op.create_index("events_time", "events", ["time"])
+    op.create_table(
+        "event_ids",
+        sa.Column("key", DIGEST, primary_key=True),
+        sa.Column("hash", DIGEST, nullable=False),
+        sa.Column("seq", SEQ, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("event_ids_seq", "event_ids", ["seq"], postgresql_using="brin")
+    op.create_table(
+        "log_state",
+        sa.Column("one", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("last_seq", sa.BigInteger, nullable=False),
+        sa.Column("purged_through", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "schema_version",
+        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("min_code", sa.Integer, nullable=False),
+    )
+    op.execute("INSERT INTO log_state VALUES (1, 0, 0)")
+    op.execute("INSERT INTO schema_version VALUES (1, 1)")
+    if op.get_bind().dialect.name == "postgresql":
+        _make_functions()
+
+
+def _make_functions() -> None:
+    schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    op.execute("CREATE SEQUENCE event_seq")
+    for function in (_ADD_DAY, _ADD_DAYS, _DROP_DAYS, _PURGE_IDS):
+        op.execute(sa.text(function.format(schema=schema).replace(":", r"\:")))
+    for signature in ("add_day(date)", "add_days(int)", "drop_days(int)", "purge_ids(int)"):
+        op.execute(f"REVOKE ALL ON FUNCTION collector_{signature} FROM PUBLIC")

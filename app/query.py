@@ -1,0 +1,249 @@
+"""What a reader asks for: the parameters of a URL in, one value out. An unknown parameter is an error, since a
+typo must not return everything."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from app.errors import BadParameter
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+MAX_CURSOR = 2**53
+MAX_BUCKETS = 1500
+MAX_PATH = 32
+MAX_VALUE = 1000  # characters of any one parameter
+
+Order = Literal["asc", "desc"]
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SPAN = re.compile(r"(\d{1,9})([smhdw])")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which events: every condition given must hold. `sources` are alternatives; `*` in one stands for any text."""
+
+    sources: tuple[str, ...] = ()
+    id: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None  # time >= since
+    until: datetime | None = None  # time < until
+    text: str | None = None  # anywhere in the event, whatever the case of ASCII letters
+    data: tuple[tuple[tuple[str, ...], str], ...] = ()  # path into data, and the text found there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageQuery:
+    """A page of the log: `cursor` is a position, exclusive; `limit` None means all."""
+
+    filter: Filter
+    order: Order = "desc"
+    cursor: int | None = None
+    limit: int | None = DEFAULT_LIMIT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatsQuery:
+    """Counts of events by `by`, in buckets of `step` from `since` up to `until`."""
+
+    filter: Filter
+    by: tuple[Literal["source", "action"], ...]
+    step: timedelta
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How a parameter reads in the documentation."""
+
+    name: str
+    about: str
+    schema: dict[str, object]
+    repeatable: bool = False
+
+
+_TEXT: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE}
+FILTERS = (
+    Parameter("source", "Who. `*` stands for any text; given several times, any of them.", _TEXT, repeatable=True),
+    Parameter("id", "The event's id.", _TEXT),
+    Parameter("action", "What.", _TEXT),
+    Parameter("subject", "What it was about.", _TEXT),
+    Parameter("since", "Happened at or after: RFC 3339, or how long ago: `15m`, `24h`, `7d`.", _TEXT),
+    Parameter("until", "Happened before: RFC 3339, or how long ago.", _TEXT),
+    Parameter("q", "Text anywhere in the event, whatever the case of ASCII letters.", _TEXT),
+)
+CURSOR = Parameter(
+    "cursor", "Position to go on from, as `Link` gives it.", {"type": "string", "pattern": "^[0-9]{1,16}$"}
+)
+PAGING = (
+    Parameter(
+        "order", "By position: newest first, or oldest first.", {"enum": ["desc", "asc"], "default": "desc"}
+    ),
+    CURSOR,
+    Parameter(
+        "limit",
+        "Events a page; for NDJSON and CSV, events in all.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    ),
+)
+STATS = (
+    Parameter("by", "`source`, `action`, or both with a comma; absent: one series.", {"type": "string"}),
+    Parameter("step", "Width of a bucket: `30s`, `5m`, `1h`. Absent: about 60 buckets.", {"type": "string"}),
+)
+
+Items = Iterable[tuple[str, str]]
+
+
+def page_query(items: Items, now: Callable[[], datetime], *, unlimited: bool = False) -> PageQuery:
+    """The query of a page; `unlimited` where everything that matches is streamed. Raises BadParameter."""
+    filter_, rest = _filter(items, now())
+    limit = rest.pop("limit", None)
+    query = PageQuery(
+        filter=filter_,
+        order=_order(rest.pop("order", "desc")),
+        cursor=cursor(rest.pop("cursor", None)),
+        limit=_limit(limit, unlimited=unlimited),
+    )
+    _nothing_left(rest)
+    return query
+
+
+def stream_query(items: Items, now: Callable[[], datetime]) -> PageQuery:
+    """The query of a stream, which goes on for ever. Raises BadParameter."""
+    filter_, rest = _filter(items, now())
+    query = PageQuery(filter=filter_, order="asc", cursor=cursor(rest.pop("cursor", None)), limit=MAX_LIMIT)
+    _nothing_left(rest)
+    return query
+
+
+def stats_query(items: Items, now: Callable[[], datetime]) -> StatsQuery:
+    """The query of counts: the last 24 hours unless told otherwise. Raises BadParameter."""
+    present = now()
+    filter_, rest = _filter(items, present)
+    until = filter_.until or present
+    since = filter_.since or until - timedelta(days=1)
+    step = _step(rest.pop("step", None), since, until)
+    by = _by(rest.pop("by", None))
+    _nothing_left(rest)
+    return StatsQuery(
+        filter=replace(filter_, since=since, until=until), by=by, step=step, since=since, until=until
+    )
+
+
+def no_query(items: Items) -> None:
+    """For what takes no parameters. Raises BadParameter."""
+    _nothing_left(dict(items))
+
+
+def cursor(value: str | None) -> int | None:
+    """A position in the log, as a cursor or a stream's event id gives it. Raises BadParameter."""
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) < MAX_CURSOR):
+        raise BadParameter("cursor is no position that the collector gave")
+    return int(value)
+
+
+def _filter(items: Items, now: datetime) -> tuple[Filter, dict[str, str]]:
+    """The conditions among the parameters, and the other parameters."""
+    sources: list[str] = []
+    data: list[tuple[tuple[str, ...], str]] = []
+    rest: dict[str, str] = {}
+    for name, value in items:
+        if not 0 < len(value) <= MAX_VALUE or "\0" in value or len(name) > MAX_VALUE or "\0" in name:
+            raise BadParameter(f"{name[:40]!r} must have 1 to {MAX_VALUE} characters, and no NUL")
+        if name == "source":
+            sources.append(value)
+        elif name.startswith("data."):
+            data.append((_path(name), value))
+        elif name in rest:
+            raise BadParameter(f"{name} is given twice")
+        else:
+            rest[name] = value
+    return (
+        Filter(
+            sources=tuple(sources),
+            id=rest.pop("id", None),
+            action=rest.pop("action", None),
+            subject=rest.pop("subject", None),
+            since=_instant("since", rest.pop("since", None), now),
+            until=_instant("until", rest.pop("until", None), now),
+            text=rest.pop("q", None),
+            data=tuple(data),
+        ),
+        rest,
+    )
+
+
+def _nothing_left(rest: dict[str, str]) -> None:
+    if rest:
+        raise BadParameter(f"there is no parameter {min(rest)[:40]!r} here")
+
+
+def _path(name: str) -> tuple[str, ...]:
+    path = tuple(name.split(".")[1:])
+    if not all(path) or len(path) > MAX_PATH:
+        raise BadParameter("data.<path> needs a name between its dots, and at most 32 of them")
+    return path
+
+
+def _order(value: str) -> Order:
+    if value == "asc":
+        return "asc"
+    if value == "desc":
+        return "desc"
+    raise BadParameter("order is asc or desc")
+
+
+def _limit(value: str | None, *, unlimited: bool) -> int | None:
+    if value is None:
+        return None if unlimited else DEFAULT_LIMIT
+    digits = value.isascii() and value.isdigit() and len(value) <= 15
+    if not digits or int(value) < 1 or (int(value) > MAX_LIMIT and not unlimited):
+        raise BadParameter(f"limit is a whole number from 1 to {MAX_LIMIT}")
+    return int(value)
+
+
+def _instant(name: str, value: str | None, now: datetime) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        if span := _SPAN.fullmatch(value):
+            return now - _seconds(span)
+        instant = datetime.fromisoformat(value)
+        if instant.tzinfo is None:
+            raise BadParameter(f"{name} needs an offset: end it with Z, or +01:00 (in a URL %2B01:00)")
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadParameter(f"{name} is RFC 3339 with an offset, or how long ago: 15m, 24h, 7d") from None
+
+
+def _seconds(span: re.Match[str]) -> timedelta:
+    return timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+
+
+def _step(value: str | None, since: datetime, until: datetime) -> timedelta:
+    if since >= until:
+        raise BadParameter("since must be before until")
+    if value is None:
+        rounded = (30, 60, 300, 900, 1800, 3600, 10800, 43200, 86400, 604800)
+        wanted = (until - since).total_seconds() / 60
+        return timedelta(seconds=next((s for s in rounded if s >= wanted), max(wanted, 1) // 1 + 1))
+    span = _SPAN.fullmatch(value)
+    if span is None or not _seconds(span):
+        raise BadParameter("step is a width like 30s, 5m, 1h")
+    if (until - since) / _seconds(span) > MAX_BUCKETS:
+        raise BadParameter(f"that would be more than {MAX_BUCKETS} buckets: take a wider step")
+    return _seconds(span)
+
+
+def _by(value: str | None) -> tuple[Literal["source", "action"], ...]:
+    names = value.split(",") if value else []
+    if len(set(names)) != len(names) or not set(names) <= {"source", "action"}:
+        raise BadParameter("by is source, action, or source,action")
+    both: tuple[Literal["source", "action"], ...] = ("source", "action")
+    return tuple(name for name in both if name in names)

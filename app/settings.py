@@ -1,0 +1,225 @@
+"""Settings: the only reader of the environment.
+
+Precedence: the command line, the environment, `NAME_FILE` in the environment, the directory of mounted files,
+the configuration file, the defaults. A value that cannot be right stops the start with one line that names it.
+"""
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+SECRETS = ("postgres_connection_string", "postgres_password")
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
+
+
+class SettingsError(Exception):
+    """A setting cannot be right; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the collector, its default, its unit and what it does."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_implicit_flags=True,
+        cli_parse_none_str="none",
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback see ALLOW_ANONYMOUS")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    allow_anonymous: bool = Field(
+        default=False,
+        description="listen beyond loopback although anyone who reaches the port may read and write",
+    )
+    log_level: LogLevel = Field("info", description="debug, info, warning or error; debug logs every request")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto",
+        description="json: one object a line; console: for people; auto: console on a terminal, else json",
+    )
+    retention_days: int = Field(
+        90, ge=0, le=36500, description="days an event is kept, from the day it was committed; 0 keeps all"
+    )
+    max_batch_size: int = Field(1000, ge=1, le=10_000, description="events that one request may carry")
+    max_waiting_events: int = Field(
+        20_000, ge=1, description="events that may wait for their commit; past it 503, early"
+    )
+    max_waiting_mib: int = Field(64, ge=6, description="MiB of events that may wait for their commit")
+    max_streams: int = Field(1000, ge=0, description="event streams that may be open; past it 503")
+    metric_sources: int = Field(
+        100, ge=0, description="sources with a metric label of their own; the others count as _other"
+    )
+    postgres_connection_string: SecretStr | None = Field(
+        None, description="postgres://user@host/db; several hosts, sslmode and sslrootcert are understood"
+    )
+    postgres_password: SecretStr | None = Field(
+        None, description="the password, where the connection string bears none"
+    )
+    postgres_pool_size: int = Field(
+        5, ge=1, le=100, description="connections for reading; two more write and check"
+    )
+    sqlite_path: Path = Field(
+        Path("data/collector.db"), description="the database file, used where no PostgreSQL is given"
+    )
+    drain_seconds: float = Field(
+        0, ge=0, le=300, description="seconds to go on accepting after SIGTERM; 10 behind a load balancer"
+    )
+    graceful_seconds: float = Field(20, ge=0, le=300, description="seconds that requests under way get to end")
+    config: Path | None = Field(None, description="a TOML file of settings")
+    config_dir: Path | None = Field(
+        None, description="a directory with one file a setting, as Kubernetes mounts a ConfigMap or a Secret"
+    )
+
+    @field_validator("postgres_connection_string")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in ("postgres", "postgresql"):
+            raise ValueError("must begin with postgres:// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_an_open_door(self) -> Self:
+        # Decided at the bind: a peer's address proves nothing behind a proxy.
+        if not (self.allow_anonymous or _is_loopback(self.host)):
+            raise ValueError(
+                f"HOST: {self.host} can be reached from other machines and nobody would be asked for a token: "
+                "listen on 127.0.0.1, or set ALLOW_ANONYMOUS=true if everyone there may read and write"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a .env file is Compose's, not ours
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by _Mounted
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of precedence, first wins."""
+        return (
+            init_settings,
+            env_settings,
+            _SecretFiles(settings_cls),
+            _Mounted(settings_cls),
+            _File(settings_cls),
+        )
+
+    def public(self) -> dict[str, Any]:
+        """Every setting that was given, secrets masked, for the log line of the start."""
+        return {name: str(value) for name, value in self if name in self.model_fields_set}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _SecretFiles(EnvSettingsSource):
+    """`POSTGRES_PASSWORD_FILE=/run/secrets/pg`: the file's content, without the newline at its end."""
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for name in SECRETS:
+            variable = f"{name}_file".upper()
+            if path := os.environ.get(variable):
+                found[name] = _read(variable, Path(path)).rstrip("\r\n")
+        return found
+
+
+class _Mounted(SecretsSettingsSource):
+    """The directory of mounted files: `retention_days` or `RETENTION_DAYS` holds that setting."""
+
+    def __call__(self) -> dict[str, Any]:
+        if (folder := self.current_state.get("config_dir")) is None:
+            return {}
+        if not Path(folder).is_dir():
+            raise SettingsError(f"CONFIG_DIR: {folder} is not a directory")
+        self.secrets_dir = folder
+        return {name: value.strip() for name, value in super().__call__().items()}
+
+
+class _File(TomlConfigSettingsSource):
+    """The TOML file: keys are the settings' names, in either case."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls, toml_file=None)
+
+    def __call__(self) -> dict[str, Any]:
+        if (path := self.current_state.get("config")) is None:
+            return {}
+        _read("CONFIG", Path(path))
+        try:
+            return {key.lower(): value for key, value in self._read_file(Path(path)).items()}
+        except ValueError as error:
+            raise SettingsError(f"CONFIG: {path} is not TOML: {error}") from error
+
+
+def _read(variable: str, path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}: cannot read {path}: {error}") from error
+
+
+def load(arguments: Sequence[str] = (), *, program: str = "collector serve", about: str = "") -> Settings:
+    """Read every source. Raises SettingsError with one line; `--help` prints all settings and exits."""
+    source: CliSettingsSource[Any] = CliSettingsSource(
+        _described(about), cli_prog_name=program, cli_parse_args=list(arguments)
+    )
+    try:
+        return Settings(_cli_settings_source=source)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(dict(fault)) for fault in error.errors())) from error
+
+
+def _described(about: str) -> type[Settings]:
+    """The settings with another docstring, which `--help` shows first."""
+    return type("Settings", (Settings,), {"__doc__": about, "__module__": __name__})
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    if not fault["loc"]:
+        return str(fault["ctx"]["error"])
+    name = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting{_meant(name)}"
+    value = "" if name in SECRETS else f" (got {fault['input']!r})"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name.upper()}: {message[0].lower()}{message[1:]}{value}"
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def near_misses(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like a misspelt setting, with the name that was meant: they would be ignored."""
+    names = {name.upper() for name in Settings.model_fields}
+    known = names | {f"{secret}_file".upper() for secret in SECRETS}
+    close = {
+        variable: difflib.get_close_matches(variable.upper(), names, n=1, cutoff=0.88)
+        for variable in environment
+        if variable.upper() not in known and len(variable) > 5
+    }
+    return {variable: meant[0] for variable, meant in close.items() if meant}

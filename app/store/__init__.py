@@ -1,0 +1,168 @@
+"""The database behind one interface: what can be asked of it, and what it answers."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from app.events import Event
+from app.query import Filter, PageQuery, StatsQuery
+
+# Revisions are numbered. A database fits if its revision is at least CODE and its min_code is at most CODE, so
+# that the release before this one stays in service while a migration runs.
+CODE = 1
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it is kept, ready to be written as JSON."""
+
+    seq: int
+    id: str
+    source: str
+    action: str
+    subject: str | None
+    time: datetime
+    received_at: datetime
+    data: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of an event: `seq` and `at` are those of the event that is stored.
+
+    `conflict`: an event with this identity and other content is stored. `refused`: the database does not take
+    this one, for the `reason`. `skipped`: nothing of a strict batch was kept, because of another event in it.
+    """
+
+    state: Literal["new", "duplicate", "conflict", "refused", "skipped"]
+    seq: int = 0
+    at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in the order asked for. `next` is the position to go on from, None where the log is still empty;
+    `last` tells that nothing more matched when this was read."""
+
+    events: list[Stored]
+    next: int | None
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """One source: when its events happened, and how many are kept."""
+
+    source: str
+    first_seen: datetime
+    last_seen: datetime
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many events of `labels` fell into the bucket of this index."""
+
+    labels: tuple[str, ...]
+    bucket: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The revision that the database has, and the oldest code that it admits. Both 0: there is none yet."""
+
+    revision: int
+    min_code: int
+
+    @property
+    def usable(self) -> bool:
+        """Whether this code and this schema fit."""
+        return self.revision >= CODE and self.min_code <= CODE
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What a turn of maintenance found and did."""
+
+    days_ahead: int  # days for which there is a place, today excluded
+    dropped_through: int  # the highest number that retention has dropped
+
+
+class Reader(Protocol):
+    """What reads. Every method raises Unavailable within 5 seconds where the database does not answer."""
+
+    async def page(self, query: PageQuery) -> Page:
+        """At most `query.limit` events. Raises CursorGone."""
+        ...
+
+    def scan(self, query: PageQuery) -> AsyncIterator[Page]:
+        """All of it, page by page, in bounded memory. Raises CursorGone."""
+        ...
+
+    async def event(self, seq: int) -> Stored | None:
+        """One event."""
+        ...
+
+    async def head(self) -> int:
+        """The highest number that can be read: whatever is committed later is above it."""
+        ...
+
+    async def sources(self) -> list[SourceSummary]:
+        """Every source, by name."""
+        ...
+
+    async def counts(self, query: StatsQuery) -> list[Count]:
+        """Events a bucket and label; buckets with none are left out."""
+        ...
+
+
+class Store(Protocol):
+    """A database: what `serve` needs of it."""
+
+    name: str
+    reader: Reader
+
+    async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
+        """Commit, all in one transaction; a result for each, in order. `strict`: all or none.
+
+        Raises Unavailable, whose outcome says whether it is certain that nothing was kept.
+        """
+        ...
+
+    async def check(self) -> Schema:
+        """Whether an event could be kept now. Raises Unavailable."""
+        ...
+
+    async def maintain(self, retention_days: int) -> Upkeep:
+        """Make room for the days ahead, drop what retention allows; 0 days keeps all. Raises Unavailable."""
+        ...
+
+    async def migrate(self) -> None:
+        """Bring the schema to this code's revision. Safe to start several times at once."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
+__all__ = [
+    "CODE",
+    "Count",
+    "Event",
+    "Filter",
+    "Kept",
+    "Page",
+    "PageQuery",
+    "Reader",
+    "Schema",
+    "SourceSummary",
+    "StatsQuery",
+    "Store",
+    "Stored",
+    "Upkeep",
+]

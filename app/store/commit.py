@@ -1,0 +1,197 @@
+"""PostgreSQL: the one connection that commits groups, and what became of each group when something goes wrong."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.errors import Unavailable
+from app.events import Event
+from app.store import Kept, keep
+from app.store.faults import certain, problem
+
+COMMIT_SECONDS = 2.0  # for one group; it takes milliseconds, so more means that something hangs
+PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
+ATTEMPTS = 3
+DAYS_AHEAD = 7
+
+
+class Held:
+    """A connection that is made when it is needed, and again after it was dropped."""
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+        self._connect = connect
+        self._connection: asyncpg.Connection | None = None
+        self._again_at = 0.0
+
+    async def get(self) -> asyncpg.Connection:
+        """The connection. Raises what connecting raised, or Unavailable where that was just now."""
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        if time.monotonic() < self._again_at:
+            raise Unavailable("the database cannot be reached")
+        self.drop()
+        self._again_at = time.monotonic() + PAUSE_SECONDS
+        try:
+            self._connection = await self._connect()
+        finally:
+            self._again_at = 0.0 if self._connection else time.monotonic() + PAUSE_SECONDS
+        return self._connection
+
+    def drop(self) -> None:
+        """Let go of it without a word to the server, which may not be there."""
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
+
+
+class Committer:
+    """Keeps groups of events whose identities differ. One caller at a time."""
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[asyncpg.Connection]], on_unreplicated: Callable[[], None]
+    ) -> None:
+        self._connect = connect
+        self._held = Held(self._prepared)
+        self._on_unreplicated = on_unreplicated
+        self._unreplicated = False
+        self._staged = False
+
+    async def each(self, events: Sequence[Event]) -> list[Kept]:
+        """Every event by itself: what the database does not take is refused, its neighbours are kept."""
+        try:
+            return await self._commit(events, strict=False)
+        except asyncpg.DataError as error:
+            if len(events) == 1:
+                return [_refused(error)]
+            half = len(events) // 2
+            return [*await self.each(events[:half]), *await self.each(events[half:])]
+
+    async def all(self, events: Sequence[Event]) -> list[Kept]:
+        """All of them or none."""
+        try:
+            results = await self._commit(events, strict=True)
+        except asyncpg.DataError as error:
+            return [_refused(error)] * len(events)
+        skipped = [n for n, kept in enumerate(results) if kept.state == "skipped"]
+        if skipped and not any(kept.state == "conflict" for kept in results):
+            # The conflict was none after all: only a time that the server had filled in.
+            rest = await self.all([events[n] for n in skipped])
+            for n, kept in zip(skipped, rest, strict=True):
+                results[n] = kept
+        return results
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._held.drop()
+
+    async def _prepared(self) -> asyncpg.Connection:
+        connection = await self._connect()
+        # Digests are 16 bytes as they are: a UUID object each would cost more than the row.
+        await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
+        await connection.execute(keep.DURABLE)
+        await connection.execute(keep.STAGE)
+        connection.add_log_listener(self._listen)
+        self._staged = False
+        return connection
+
+    def _listen(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+        # "The transaction has already committed locally, but might not have been replicated to the standby."
+        if message.severity_en == "WARNING" and message.sqlstate in ("01000", "57P01"):
+            self._unreplicated = True
+
+    async def _commit(self, events: Sequence[Event], *, strict: bool) -> list[Kept]:
+        sent = self._unreplicated = False
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                connection = await self._held.get()
+                sent = True
+                results = await self._persist(connection, events, strict=strict)
+        except asyncpg.DataError:
+            raise
+        except Exception as error:
+            if not certain(error):
+                self._held.drop()
+            raise problem(error, sent=sent) from error
+        if self._unreplicated:
+            self._on_unreplicated()
+            raise Unavailable("the commit was not confirmed by a standby", outcome="unknown")
+        return results
+
+    async def _persist(
+        self, connection: asyncpg.Connection, events: Sequence[Event], *, strict: bool
+    ) -> list[Kept]:
+        """Send the statement again where the first failure says how to help."""
+        rows = keep.records(events)
+        if len(rows) >= keep.STAGED_ROWS:
+            await self._stage(connection, rows)
+        locked = False
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._keep(connection, events, rows, strict=strict, locked=locked)
+            except asyncpg.UniqueViolationError:
+                # Another replica committed the same identity between our snapshot and our lock.
+                locked = True
+            except asyncpg.CheckViolationError:
+                await connection.execute("SELECT collector_add_days($1)", DAYS_AHEAD)
+            except asyncpg.InvalidCachedStatementError:
+                await connection.reload_schema_state()
+        return await self._keep(connection, events, rows, strict=strict, locked=True)
+
+    async def _stage(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> None:
+        if self._staged:
+            await connection.execute("TRUNCATE incoming")
+        self._staged = True
+        await connection.copy_records_to_table("incoming", records=rows, columns=keep.COLUMNS)
+
+    async def _keep(
+        self,
+        connection: asyncpg.Connection,
+        events: Sequence[Event],
+        rows: Sequence[keep.Record],
+        *,
+        strict: bool,
+        locked: bool,
+    ) -> list[Kept]:
+        if not locked:
+            answer = await _statement(connection, rows, strict=strict)
+        else:
+            async with connection.transaction():
+                await connection.execute(keep.LOCK)
+                answer = await _statement(connection, rows, strict=strict)
+        results = [_kept(*row) for row in answer]
+        if conflicts := [n for n, kept in enumerate(results) if kept.state == "conflict" and events[n].time]:
+            await _forgive(connection, events, results, conflicts)
+        return results
+
+
+async def _statement(
+    connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool
+) -> Sequence[Any]:
+    staged = len(rows) >= keep.STAGED_ROWS
+    statement, columns = (keep.KEEP_STAGED, ()) if staged else (keep.KEEP_FEW, zip(*rows, strict=True))
+    answer: Sequence[Any] = await connection.fetch(statement, strict, *columns)
+    return answer
+
+
+def _kept(_: int, seq: int | None, at: Any, same: bool | None, __: int) -> Kept:  # noqa: FBT001
+    if same is None:
+        return Kept("skipped") if seq is None else Kept("new", seq, at)
+    return Kept("duplicate" if same else "conflict", seq or 0)
+
+
+async def _forgive(
+    connection: asyncpg.Connection, events: Sequence[Event], results: list[Kept], conflicts: Sequence[int]
+) -> None:
+    asked = [(n, event.identity, event.time) for n in conflicts if (event := events[n]).identity]
+    columns = zip(*((one.key, one.untimed, time) for _, one, time in asked), strict=True)
+    same = {row["key"] for row in await connection.fetch(keep.SAME_BUT_FOR_TIME, *columns)}
+    for n, identity, _ in asked:
+        if identity.key in same:
+            results[n] = Kept("duplicate", results[n].seq)
+
+
+def _refused(error: asyncpg.PostgresError) -> Kept:
+    return Kept("refused", reason=f"the database does not take it ({error.sqlstate or 'not encodable'})")

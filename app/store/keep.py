@@ -1,0 +1,75 @@
+"""PostgreSQL: the statement that keeps a group of events, and why it looks as it does.
+
+1. Order. An advisory lock of the transaction comes first, then the numbers, the rows, the commit: numbers become
+   visible in their order, so a reader that follows them misses nothing. All of it is one statement, so nobody
+   waits for a client while the lock is held; large groups are copied into a temporary table before it.
+2. Identity. `event_ids` holds a digest of source and id, and one of the content: a resend finds itself.
+3. A duplicate is a receipt too. A group that stores nothing new writes a WAL record of its own, so that its
+   commit waits for a synchronous standby exactly as the first one should have.
+"""
+
+from collections.abc import Sequence
+
+from app.events import Event
+
+ORDER_LOCK = 7021  # the advisory lock under which numbers are given
+STAGED_ROWS = 100  # groups from this size on are copied into a temporary table first
+
+COLUMNS = ("n", "key", "hash", "time", "source", "action", "id", "subject", "data")
+_TYPES = ("bigint", "uuid", "uuid", "timestamptz", "text", "text", "text", "text", "json")
+
+# $1: strict, all or none. Answers n, seq, the database's clock, and `same`: NULL new, true stored, false conflict.
+_KEEP = """
+WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({lock}), clock_timestamp() AS at),
+i AS MATERIALIZED (SELECT t.*, l.at, k.seq AS old, k.hash = t.hash AS same,
+    count(*) FILTER (WHERE k.seq IS NULL) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) AS r
+  FROM l CROSS JOIN {rows} LEFT JOIN event_ids k ON k.key = t.key),
+b AS MATERIALIZED (SELECT setval('event_seq', greatest(coalesce(pg_sequence_last_value('event_seq'), 0),
+    (extract(epoch FROM max(at)) * 1000000)::bigint) + max(r)) - max(r) AS base
+  FROM i HAVING max(r) > 0 AND (NOT $1::bool OR bool_and(same IS NOT FALSE))),
+k AS (INSERT INTO event_ids SELECT key, hash, base + r FROM i, b WHERE old IS NULL AND key IS NOT NULL),
+e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
+  SELECT base + r, at, coalesce(time, at), source, action, id, subject, data FROM i, b WHERE old IS NULL),
+w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '') FROM i HAVING max(r) = 0 AND bool_or(same))
+SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FROM i LEFT JOIN b ON true ORDER BY n
+"""
+_UNNEST = "unnest({}) AS t({})".format(
+    ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(_TYPES, 2)), ", ".join(COLUMNS)
+)
+
+KEEP_FEW = _KEEP.format(lock=ORDER_LOCK, rows=_UNNEST)
+KEEP_STAGED = _KEEP.format(lock=ORDER_LOCK, rows="incoming t")
+STAGE = "CREATE TEMP TABLE incoming ({})".format(
+    ", ".join(f"{name} {type_}" for name, type_ in zip(COLUMNS, _TYPES, strict=True))
+)
+LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
+
+# A receipt says "on disk", whatever the database's default is.
+DURABLE = """SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') IN ('off', 'local')"""
+
+# An export shows the time that the server gave to an event without one: sent again, it is still the same event.
+SAME_BUT_FOR_TIME = """
+SELECT k.key, pg_logical_emit_message(true, 'collector', '') FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS t(key, untimed, time)
+JOIN event_ids k ON k.key = t.key AND k.hash = t.untimed JOIN events e ON e.seq = k.seq AND e.time = t.time
+"""
+
+Record = tuple[object, ...]
+
+
+def records(events: Sequence[Event]) -> list[Record]:
+    """The rows of COLUMNS for a group."""
+    return [
+        (
+            n,
+            event.identity and event.identity.key,
+            event.identity and event.identity.content,
+            event.time,
+            event.source,
+            event.action,
+            event.id,
+            event.subject,
+            event.data,
+        )
+        for n, event in enumerate(events)
+    ]

@@ -1,0 +1,204 @@
+"""Reading the log, for both databases: pages, scans, sources, counts.
+
+1. No reader that follows a cursor misses an event. Numbers become visible in their order, and what bounds a page
+   (`head`, the edge of the window) is read before its rows, so that no row between the two is passed over.
+2. Every answer is bounded: in time, in rows looked at, in bytes held.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, desc, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import CursorGone, Unavailable
+from app.query import Filter, PageQuery, StatsQuery
+from app.store import Count, Page, SourceSummary, Stored
+from app.store.expressions import micros_of, narrowing, scanning
+from app.store.tables import MICROSECOND, events, log_state, micros
+
+READ_SECONDS = 4.0  # for all of one answer; the promise is 5 s, and letting go of a stalled connection takes time
+TEXT_WINDOW = 50_000  # rows that one page looks into for text or data
+LABEL_WINDOW = 1_000_000  # rows that one page looks at for an action, a subject or an id
+CHUNK_BYTES = 4 * 2**20  # of data that one page of a scan aims at
+CHUNK_ROWS = 1000
+FIRST_CHUNK = 100  # rows: at most 25 MiB, before the size of the events is known
+
+_COLUMNS = (
+    events.c.seq,
+    events.c.id,
+    events.c.source,
+    events.c.action,
+    events.c.subject,
+    events.c.time,
+    events.c.received_at,
+    cast(events.c.data, Text).label("data"),  # the text as it is: nobody here looks into it
+)
+_NULL = msgspec.Raw(b"null")
+
+
+class SqlReader:
+    """Reads through a SQLAlchemy engine. `explain` maps a driver's error to the problem that it means."""
+
+    def __init__(self, engine: AsyncEngine, explain: Callable[[Exception], Unavailable | None]) -> None:
+        self._engine = engine
+        self._explain = explain
+        self._dialect = engine.dialect.name
+
+    async def page(self, query: PageQuery) -> Page:
+        """At most `query.limit` events."""
+        async with self._connection() as connection:
+            return await self._page(connection, query)
+
+    async def scan(self, query: PageQuery) -> AsyncIterator[Page]:
+        """All of it, page by page. What comes in meanwhile is not waited for."""
+        left, rows, end = query.limit, FIRST_CHUNK, await self.head()
+        while True:
+            size = rows if left is None else min(rows, left)
+            page = await self.page(replace(query, limit=size))
+            left = None if left is None else left - len(page.events)
+            yield page
+            if page.last or page.next is None or left == 0 or (query.order == "asc" and page.next >= end):
+                return
+            query, rows = replace(query, cursor=page.next), _next_chunk(page.events)
+
+    async def event(self, seq: int) -> Stored | None:
+        """One event."""
+        async with self._connection() as connection:
+            row = (await connection.execute(select(*_COLUMNS).where(events.c.seq == seq))).first()
+            return None if row is None else _stored(row)
+
+    async def head(self) -> int:
+        """The highest number that can be read."""
+        async with self._connection() as connection:
+            return await _head(connection)
+
+    async def sources(self) -> list[SourceSummary]:
+        """Every source, by name."""
+        source, time = events.c.source, events.c.time
+        statement = select(source, func.min(time), func.max(time), func.count()).group_by(source).order_by(source)
+        async with self._connection() as connection:
+            return [SourceSummary(*row) for row in await connection.execute(statement)]
+
+    async def counts(self, query: StatsQuery) -> list[Count]:
+        """Events a bucket and label."""
+        labels = [events.c[name] for name in query.by]
+        bucket = ((micros_of(events.c.time) - micros(query.since)) // (query.step // MICROSECOND)).label("bucket")
+        statement = (
+            select(*labels, bucket, func.count())
+            .where(narrowing(query.filter, self._dialect), *scanning(query.filter, events.c))
+            .group_by(*labels, bucket)
+        )
+        async with self._connection() as connection:
+            rows = await connection.execute(statement)
+            return [Count(tuple(row[:-2]), int(row[-2]), row[-1]) for row in rows]
+
+    async def _page(self, connection: AsyncConnection, query: PageQuery) -> Page:
+        scans = _window(query.filter)
+        # Read first: whatever is committed after this has a higher number, and is left to the next page.
+        head = await _head(connection) if scans or query.order == "asc" else None
+        condition = self._narrowed(query, head)
+        edge = None if scans is None else await _edge(connection, query, condition, scans)
+        rows = await connection.execute(_select(query, condition, scans))
+        found = [_stored(row) for row in rows]
+        if query.cursor is not None:
+            await _refuse_if_gone(connection, query.cursor)
+        return _page(query, found, head, edge)
+
+    def _narrowed(self, query: PageQuery, head: int | None) -> list[ColumnElement[bool]]:
+        conditions = [narrowing(query.filter, self._dialect)]
+        if query.cursor is not None:
+            seq = events.c.seq
+            conditions.append(seq > query.cursor if query.order == "asc" else seq < query.cursor)
+        elif query.order == "desc" and head is not None:
+            conditions.append(events.c.seq <= head)
+        return conditions
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with asyncio.timeout(READ_SECONDS), self._engine.connect() as connection:
+                yield connection
+        except Exception as error:
+            problem = self._explain(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+
+def _window(filter_: Filter) -> int | None:
+    """How many rows a page may look at one by one; None where an index finds them."""
+    if filter_.text is not None or filter_.data:
+        return TEXT_WINDOW
+    return LABEL_WINDOW if filter_.id or filter_.action or filter_.subject else None
+
+
+def _by_position(query: PageQuery, column: ColumnElement[int]) -> ColumnElement[int]:
+    return column if query.order == "asc" else desc(column)
+
+
+def _select(query: PageQuery, condition: list[ColumnElement[bool]], window: int | None) -> Select[Any]:
+    rows = select(*_COLUMNS).where(*condition).order_by(_by_position(query, events.c.seq))
+    if window is None:
+        return rows.limit(query.limit)
+    looked_at = rows.limit(window).subquery()
+    matching = select(looked_at).where(*scanning(query.filter, looked_at.c))
+    return matching.order_by(_by_position(query, looked_at.c.seq)).limit(query.limit)
+
+
+async def _edge(
+    connection: AsyncConnection, query: PageQuery, condition: list[ColumnElement[bool]], window: int
+) -> int | None:
+    """The last position that the window reaches; None where it reaches the end."""
+    position = select(events.c.seq).where(*condition).order_by(_by_position(query, events.c.seq))
+    return await connection.scalar(position.offset(window - 1).limit(1))
+
+
+async def _head(connection: AsyncConnection) -> int:
+    return await connection.scalar(select(events.c.seq).order_by(desc(events.c.seq)).limit(1)) or 0
+
+
+async def _refuse_if_gone(connection: AsyncConnection, cursor: int) -> None:
+    # Asked after the rows were read: what retention drops meanwhile is then known here.
+    purged = await connection.scalar(select(log_state.c.purged_through)) or 0
+    if cursor < purged:
+        raise CursorGone("retention has dropped events after this position", earliest=str(purged))
+
+
+def _page(query: PageQuery, found: list[Stored], head: int | None, edge: int | None) -> Page:
+    if len(found) == query.limit:
+        return Page(found, found[-1].seq, last=False)
+    if edge is not None:
+        # Retention may have moved the window since its edge was read.
+        reached = [edge, *(event.seq for event in found[-1:])]
+        return Page(found, max(reached) if query.order == "asc" else min(reached), last=False)
+    if query.order == "asc":
+        last = found[-1].seq if found else query.cursor or 0
+        return Page(found, max(last, head or 0), last=True)
+    return Page(found, found[-1].seq if found else query.cursor, last=True)
+
+
+def _next_chunk(found: list[Stored]) -> int:
+    """Rows for the next page of a scan, by the size of those just read."""
+    if not found:
+        return FIRST_CHUNK
+    mean = sum(len(bytes(event.data)) for event in found) / len(found)
+    return int(min(max(CHUNK_BYTES / max(mean, 1), 16), CHUNK_ROWS))
+
+
+def _stored(row: Row[Any]) -> Stored:
+    seq, id_, source, action, subject, time, received_at, data = tuple(row)
+    return Stored(
+        seq=seq,
+        id=id_,
+        source=source,
+        action=action,
+        subject=subject,
+        time=time,
+        received_at=received_at,
+        data=_NULL if data is None else msgspec.Raw(data.encode()),
+    )

@@ -1,0 +1,123 @@
+"""Group commit: many waiters, one commit, no timer.
+
+1. While one commit is under way the next group forms; a lone submission waits for nobody.
+2. A submission's items stay together and in order; one that must stand alone has its commit to itself.
+3. What waits is bounded in items and bytes: past the bound the answer is no, at once.
+4. A waiter that gives up takes nobody with it, and what it submitted is still committed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.errors import Draining, Overloaded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+IDLE_TURN = 1.0  # seconds after which an idle loop shows that it is alive
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission(Generic[Item, Result]):
+    items: Sequence[Item]
+    size: int
+    alone: bool
+    answer: "asyncio.Future[Sequence[Result]]"
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Collects submissions into groups and hands each group to `commit`.
+
+    `commit(items, alone)` keeps the items for good and returns a result for each, in order; whatever it raises
+    reaches every waiter of the group. `beat` is called at every turn of the loop.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Item], bool], Awaitable[Sequence[Result]]],
+        *,
+        max_items: int = 4000,
+        max_waiting: int = 20_000,
+        max_waiting_bytes: int = 64 * 2**20,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._commit = commit
+        self._max_items = max_items
+        self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
+        self._beat = beat
+        self._queue: deque[_Submission[Item, Result]] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self.waiting = 0  # items, those being committed included
+        self.waiting_bytes = 0
+
+    async def submit(self, items: Sequence[Item], *, size: int, alone: bool = False) -> Sequence[Result]:
+        """Wait until `items`, of `size` bytes, are committed. Raises Overloaded, Draining, or what commit did."""
+        if self._closing:
+            raise Draining(outcome="not_kept")
+        if self.waiting + len(items) > self._max_waiting or self.waiting_bytes + size > self._max_waiting_bytes:
+            raise Overloaded("too many events wait for their commit", outcome="not_kept")
+        submission = _Submission[Item, Result](items, size, alone, asyncio.get_running_loop().create_future())
+        self._queue.append(submission)
+        self.waiting += len(items)
+        self.waiting_bytes += size
+        self._wake.set()
+        return await submission.answer
+
+    async def run(self) -> None:
+        """The loop: ends after `close` once nothing waits."""
+        while self._queue or not self._closing:
+            self._beat()
+            if self._queue:
+                await self._flush(self._take())
+            else:
+                await self._idle()
+
+    def close(self) -> None:
+        """Take nothing more; `run` commits what waits and ends."""
+        self._closing = True
+        self._wake.set()
+
+    async def _idle(self) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(IDLE_TURN):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _take(self) -> list[_Submission[Item, Result]]:
+        group = [self._queue.popleft()]
+        room = self._max_items - len(group[0].items)
+        while not group[0].alone and self._queue and not self._queue[0].alone:
+            room -= len(self._queue[0].items)
+            if room < 0:
+                break
+            group.append(self._queue.popleft())
+        return group
+
+    async def _flush(self, group: list[_Submission[Item, Result]]) -> None:
+        try:
+            results = await self._commit([item for one in group for item in one.items], group[0].alone)
+        except Exception as error:  # noqa: BLE001 - it is raised again, by every waiter
+            for one in group:
+                if not one.answer.done():
+                    one.answer.set_exception(error.with_traceback(None))
+        else:
+            self._answer(group, results)
+        finally:
+            self.waiting -= sum(len(one.items) for one in group)
+            self.waiting_bytes -= sum(one.size for one in group)
+
+    @staticmethod
+    def _answer(group: list[_Submission[Item, Result]], results: Sequence[Result]) -> None:
+        start = 0
+        for one in group:
+            end = start + len(one.items)
+            # A waiter that went away has cancelled its future; its items are committed all the same.
+            if not one.answer.done():
+                one.answer.set_result(results[start:end])
+            start = end
