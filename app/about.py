@@ -1,9 +1,11 @@
-"""Name and version of this build, read from the installed package, so that pyproject.toml is their only home."""
+"""Name and version of this build, from the installed package's metadata: pyproject.toml is their only home."""
 
-from importlib.metadata import metadata, packages_distributions
+from importlib.metadata import entry_points
 
-_DISTRIBUTION = packages_distributions()["app"][0]
-_METADATA = metadata(_DISTRIBUTION)
+# Found by what it installs, not by its name, which a fork may change.
+_DISTRIBUTION = next(one.dist for one in entry_points(group="console_scripts") if one.value == "app.cli:main")
+if _DISTRIBUTION is None:
+    raise ImportError("the project is not installed: run `make run`, or `pip install --no-deps -e .`")
 
-NAME: str = _METADATA["Name"]
-VERSION: str = _METADATA["Version"]
+NAME = _DISTRIBUTION.name
+VERSION = _DISTRIBUTION.version

@@ -23,7 +23,7 @@ _SPAN = re.compile(r"(\d{1,9})([smhdw])")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """Which events: every condition given must hold. `sources` are alternatives; `*` in one stands for any text."""
+    """Which events: all conditions given must hold. `sources` are alternatives; `*` stands for any text."""
 
     sources: tuple[str, ...] = ()
     id: str | None = None
@@ -115,7 +115,7 @@ def page_query(items: Items, now: Callable[[], datetime], *, unlimited: bool = F
 def stream_query(items: Items, now: Callable[[], datetime]) -> PageQuery:
     """The query of a stream, which goes on for ever. Raises BadParameter."""
     filter_, rest = _filter(items, now())
-    query = PageQuery(filter=filter_, order="asc", cursor=cursor(rest.pop("cursor", None)), limit=MAX_LIMIT)
+    query = PageQuery(filter=filter_, order="asc", cursor=cursor(rest.pop("cursor", None)))
     _nothing_left(rest)
     return query
 

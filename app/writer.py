@@ -31,7 +31,7 @@ class GroupCommit(Generic[Item, Result]):
     """Collects submissions into groups and hands each group to `commit`.
 
     `commit(items, alone)` keeps the items for good and returns a result for each, in order; whatever it raises
-    reaches every waiter of the group. `beat` is called at every turn of the loop.
+    reaches every waiter of the group.
     """
 
     def __init__(
@@ -41,13 +41,11 @@ class GroupCommit(Generic[Item, Result]):
         max_items: int = 4000,
         max_waiting: int = 20_000,
         max_waiting_bytes: int = 64 * 2**20,
-        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._commit = commit
         self._max_items = max_items
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
-        self._beat = beat
         self._queue: deque[_Submission[Item, Result]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -60,17 +58,17 @@ class GroupCommit(Generic[Item, Result]):
             raise Draining(outcome="not_kept")
         if self.waiting + len(items) > self._max_waiting or self.waiting_bytes + size > self._max_waiting_bytes:
             raise Overloaded("too many events wait for their commit", outcome="not_kept")
-        submission = _Submission[Item, Result](items, size, alone, asyncio.get_running_loop().create_future())
-        self._queue.append(submission)
+        answer: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Submission(items, size, alone, answer))
         self.waiting += len(items)
         self.waiting_bytes += size
         self._wake.set()
-        return await submission.answer
+        return await answer
 
-    async def run(self) -> None:
-        """The loop: ends after `close` once nothing waits."""
+    async def run(self, beat: Callable[[], None]) -> None:
+        """The loop: ends after `close` once nothing waits; `beat` is called at every turn."""
         while self._queue or not self._closing:
-            self._beat()
+            beat()
             if self._queue:
                 await self._flush(self._take())
             else:

@@ -123,8 +123,15 @@ class Reader(Protocol):
 class Store(Protocol):
     """A database: what `serve` needs of it."""
 
-    name: str
-    reader: Reader
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        ...
+
+    @property
+    def reader(self) -> Reader:
+        """What reads from it."""
+        ...
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
         """Commit, all in one transaction; a result for each, in order. `strict`: all or none.
@@ -133,8 +140,8 @@ class Store(Protocol):
         """
         ...
 
-    async def check(self) -> Schema:
-        """Whether an event could be kept now. Raises Unavailable."""
+    async def check(self, *, writing: bool) -> Schema:
+        """Whether an event could be kept now; `writing`: by a write that leaves nothing. Raises Unavailable."""
         ...
 
     async def maintain(self, retention_days: int) -> Upkeep:

@@ -10,9 +10,10 @@ from app.errors import Unavailable
 
 # The start of the SQLSTATEs that pass by themselves or with an operator's help, as opposed to a bug of ours:
 # connection, resources, in use, operator, system, read-only, serialisation, no schema, no database, no access.
+_AWAY = ("08", "53", "55", "57", "58", "25006", "40", "42P01", "3D000", "3F000", "28", "F0", "XX")
 _SENTENCES = {
     "25006": "the database is read-only: it may be a standby",
-    "42P01": "the schema is not there yet: run `collector migrate`",
+    "42P01": "the schema is not there yet",
     "53100": "the database's disk is full",
     "55P03": "the database is locked",
     "57014": "the database took too long",
@@ -30,6 +31,8 @@ def away(error: BaseException) -> str | None:
             return None
         return _SENTENCES.get(state) or _SENTENCES.get(state[:2]) or "the database cannot be reached"
     if isinstance(error, sqlite3.OperationalError):
+        if "no such table" in str(error):
+            return _SENTENCES["42P01"]
         return f"the database file cannot be used: {error}"
     gone = (OSError, TimeoutError, PoolTimeout, asyncpg.InterfaceError, asyncpg.InternalClientError, EOFError)
     return "the database cannot be reached" if isinstance(error, gone) else None

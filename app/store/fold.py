@@ -45,7 +45,6 @@ def _round(events: Sequence[Event], left: Sequence[int]) -> tuple[list[int], dic
 
 
 def _twin(first: Kept) -> Kept:
-    assert first is not None
     return Kept("duplicate", first.seq, first.at) if first.state == "new" else first
 
 

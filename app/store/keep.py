@@ -30,7 +30,8 @@ b AS MATERIALIZED (SELECT setval('event_seq', greatest(coalesce(pg_sequence_last
 k AS (INSERT INTO event_ids SELECT key, hash, base + r FROM i, b WHERE old IS NULL AND key IS NOT NULL),
 e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
   SELECT base + r, at, coalesce(time, at), source, action, id, subject, data FROM i, b WHERE old IS NULL),
-w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '') FROM i HAVING max(r) = 0 AND bool_or(same))
+w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '')
+  FROM i HAVING max(r) = 0 AND bool_or(same))
 SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FROM i LEFT JOIN b ON true ORDER BY n
 """
 _UNNEST = "unnest({}) AS t({})".format(
@@ -50,7 +51,8 @@ WHERE current_setting('synchronous_commit') IN ('off', 'local')"""
 
 # An export shows the time that the server gave to an event without one: sent again, it is still the same event.
 SAME_BUT_FOR_TIME = """
-SELECT k.key, pg_logical_emit_message(true, 'collector', '') FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS t(key, untimed, time)
+SELECT k.key, pg_logical_emit_message(true, 'collector', '')
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS t(key, untimed, time)
 JOIN event_ids k ON k.key = t.key AND k.hash = t.untimed JOIN events e ON e.seq = k.seq AND e.time = t.time
 """
 

@@ -72,11 +72,15 @@ class PostgresStore:
             return await fold.folded(events, self._committer.each)
         return fold.conflicts(events) or await fold.folded(events, self._committer.all)
 
-    async def check(self) -> Schema:
+    async def check(self, *, writing: bool) -> Schema:
         """Whether an event could be kept now."""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                read_only, revision, min_code = await (await self._checker.get()).fetchrow(_CHECK)
+                connection = await self._checker.get()
+                read_only, revision, min_code = await connection.fetchrow(_CHECK)
+                if writing:
+                    # A record in the WAL, waited for as any commit is: it fails on a full disk.
+                    await connection.execute("SELECT pg_logical_emit_message(true, 'collector', 'check')")
         except Exception as error:
             self._checker.drop()
             if isinstance(error, asyncpg.UndefinedTableError):

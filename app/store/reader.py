@@ -56,7 +56,8 @@ class SqlReader:
 
     async def scan(self, query: PageQuery) -> AsyncIterator[Page]:
         """All of it, page by page. What comes in meanwhile is not waited for."""
-        left, rows, end = query.limit, FIRST_CHUNK, await self.head()
+        left, rows = query.limit, FIRST_CHUNK
+        end = await self.head()
         while True:
             size = rows if left is None else min(rows, left)
             page = await self.page(replace(query, limit=size))

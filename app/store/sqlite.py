@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -60,14 +59,16 @@ class SqliteStore:
 
         return await fold.folded(events, commit)
 
-    async def check(self) -> Schema:
+    async def check(self, *, writing: bool) -> Schema:
         """Whether an event could be kept now."""
-        if shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES:
+        folder = self._path.parent
+        if folder.exists() and shutil.disk_usage(folder).free < MIN_FREE_BYTES:
             raise Unavailable("the disk is full")
-        return await self._do(_check)
+        return await self._do(lambda connection: _check(connection, writing=writing))
 
     async def maintain(self, retention_days: int) -> Upkeep:
-        """Drop what retention allows, in small steps between the groups."""
+        """Make the schema if need be; drop what retention allows, in small steps between the groups."""
+        await self.migrate()
         if retention_days > 0:
             # Only whole days go, and only when their last moment is that long ago.
             before = (micros(self._now()) // DAY - retention_days) * DAY
@@ -78,7 +79,7 @@ class SqliteStore:
 
     async def migrate(self) -> None:
         """Bring the schema to this code's revision."""
-        if (await self._do(_check)).usable:
+        if (await self.check(writing=False)).usable:
             return
         from app.migrations import upgrade  # noqa: PLC0415 - Alembic is for those who migrate
 
@@ -170,16 +171,16 @@ def _row(event: Event, seq: int, at: datetime) -> tuple[Any, ...]:
     return (seq, micros(at), time, event.source, event.action, event.id, event.subject, event.data)
 
 
-def _check(connection: sqlite3.Connection) -> Schema:
+def _check(connection: sqlite3.Connection, *, writing: bool) -> Schema:
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        return Schema(*connection.execute("SELECT revision, min_code FROM schema_version").fetchone())
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return Schema(0, 0)
-        raise
-    finally:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone():
         connection.execute("ROLLBACK")
+        return Schema(0, 0)
+    if writing:
+        connection.execute("UPDATE log_state SET last_seq = last_seq")
+    schema = Schema(*connection.execute("SELECT revision, min_code FROM schema_version").fetchone())
+    connection.execute("COMMIT")
+    return schema
 
 
 def _purge(connection: sqlite3.Connection, before: int) -> bool:

@@ -26,7 +26,7 @@ BEGIN
 END $$
 """
 
-# Answers how many days after today there is room for. The day of the last number matters where the clock went back.
+# Answers how many days after today there is room for. The last number's day matters where the clock went back.
 _ADD_DAYS = """
 CREATE FUNCTION collector_add_days(ahead int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$

@@ -1,0 +1,313 @@
+"""The other routes: HTTP in, HTTP out."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from urllib.parse import urlencode
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from app import openapi, query
+from app.errors import BadParameter, CursorGone, NotAcceptable, NotFound, Overloaded, Unavailable
+from app.feed import Feed
+from app.formats import CSV, JSON, NDJSON, write_csv, write_ndjson
+from app.health import Loops, Readiness
+from app.metrics import CONTENT_TYPE, Metrics
+from app.query import PageQuery, StatsQuery
+from app.static import static
+from app.store import Count, Page, Reader, Stored
+from app.stream import stream
+
+PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on
+PIECE = 100  # events asked for at once: at most 25 MiB
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """What the routes are made of."""
+
+    reader: Reader
+    feed: Feed
+    loops: Loops
+    readiness: Readiness
+    metrics: Metrics
+    max_streams: int
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def routes(services: Services) -> APIRouter:
+    """Every route but POST /events."""
+    router = APIRouter()
+    reading = (BadParameter, Unavailable)
+    api = _Api(services)
+
+    def get(path: str, handler: Callable[[Request], Awaitable[Response]], **words: object) -> None:
+        name = handler.__name__.strip("_")
+        router.add_api_route(path, handler, name=name, response_class=Response, **words)  # type: ignore[arg-type]
+
+    get(
+        "/events",
+        api.page,
+        responses=openapi.responses(
+            *reading,
+            NotAcceptable,
+            CursorGone,
+            ok_200=openapi.gives(
+                "A page of events; as NDJSON or CSV, all that match.",
+                {"type": "array", "items": openapi.stored()},
+                *openapi.EXPORTS,
+            ),
+            ok_304={"description": "The page is the one that If-None-Match names."},
+        ),
+        openapi_extra=openapi.with_data_filter(openapi.takes(query.FILTERS, query.PAGING)),
+    )
+    get(
+        "/events/stats",
+        api.stats,
+        responses=openapi.responses(*reading, ok_200=openapi.gives("Counts, zero-filled.", _STATS)),
+        openapi_extra=openapi.with_data_filter(openapi.takes(query.FILTERS, query.STATS)),
+    )
+    get(
+        "/events/stream",
+        api.stream,
+        responses=openapi.responses(
+            *reading,
+            Overloaded,
+            ok_200={
+                "description": "Server-Sent Events: `id` is the cursor; an event `gap` tells what retention took.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+        ),
+        openapi_extra=openapi.in_headers(
+            openapi.with_data_filter(openapi.takes(query.FILTERS, (query.CURSOR,))),
+            ("Last-Event-ID", "The cursor that a client resumes from by itself.", {"type": "string"}),
+        ),
+    )
+    get(
+        "/events/{seq}",
+        api.event,
+        responses=openapi.responses(*reading, NotFound, ok_200=openapi.gives("The event.", openapi.stored())),
+        openapi_extra=openapi.in_path("seq", {"type": "string", "pattern": "^[0-9]{1,16}$"}),
+    )
+    get(
+        "/sources",
+        api.sources,
+        responses=openapi.responses(
+            *reading, ok_200=openapi.gives("Every source, by name.", {"type": "array", "items": _SOURCE})
+        ),
+    )
+    get("/healthz", api.healthz, responses=_says(200, 503), tags=["operations"])
+    for path in ("/readyz", "/ready"):
+        get(path, api.readyz, responses=_says(200, 503), tags=["operations"])
+    get("/metrics", api.scrape, responses=_says(200), tags=["operations"])
+    for path in ("/", "/docs", "/docs/{name}"):
+        get(path, api.page_file, include_in_schema=False)
+    return router
+
+
+class _Api:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def page(self, request: Request) -> Response:
+        """Read events, newest first. Sent with `Accept: application/x-ndjson` or `text/csv`: all that match."""
+        media = _accepted(request.headers.get("accept", "*/*"))
+        asked = query.page_query(request.query_params.multi_items(), self._services.now, unlimited=media != JSON)
+        if media != JSON:
+            return await self._export(asked, media)
+        page = await _bounded(self._services.reader, asked)
+        body = _encode(page.events)
+        headers = {
+            "ETag": f'"{blake2b(body, digest_size=16).hexdigest()}"',
+            "Cache-Control": "no-cache",
+            "Vary": "Accept",
+            "Link": f'<{_next(request, page.next)}>; rel="next"',
+        }
+        if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=JSON, headers=headers)
+
+    async def event(self, request: Request) -> Response:
+        """Read one event."""
+        query.no_query(request.query_params.multi_items())
+        seq = query.cursor(request.path_params["seq"])
+        found = None if seq is None else await self._services.reader.event(seq)
+        if found is None:
+            raise NotFound("no event has this number, or retention has dropped it")
+        return Response(_encode(found), media_type=JSON)
+
+    async def sources(self, request: Request) -> Response:
+        """Who sent events: first seen, last seen, how many are kept."""
+        query.no_query(request.query_params.multi_items())
+        return Response(_encode(await self._services.reader.sources()), media_type=JSON)
+
+    async def stats(self, request: Request) -> Response:
+        """Count events by the time they happened."""
+        asked = query.stats_query(request.query_params.multi_items(), self._services.now)
+        counts = await self._services.reader.counts(asked)
+        return Response(_encode(_series(asked, counts)), media_type=JSON)
+
+    async def stream(self, request: Request) -> Response:
+        """Follow events as they are committed. Resumes after `Last-Event-ID`, else after `cursor`, else now."""
+        services = self._services
+        asked = query.stream_query(request.query_params.multi_items(), services.now)
+        resume = query.cursor(request.headers.get("last-event-id") or None)
+        if services.metrics.streams_open >= services.max_streams:
+            raise Overloaded(f"{services.max_streams} streams are open")
+        cursor = resume if resume is not None else asked.cursor
+        if cursor is None:
+            # Known before the answer begins: what is posted after that is in the stream.
+            cursor = await services.reader.head()
+        frames = stream(services.reader, services.feed, asked, cursor)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._counted(frames), media_type="text/event-stream", headers=headers)
+
+    async def healthz(self, request: Request) -> Response:
+        """Whether every loop of this process has turned lately. Touches nothing outside the process."""
+        late = self._services.loops.late()
+        return _verdict(
+            request, ok=not late, parts={"loops": {"ok": not late, "detail": ", ".join(late) or "turning"}}
+        )
+
+    async def readyz(self, request: Request) -> Response:
+        """Whether this process can keep an event. `?verbose` gives the parts."""
+        readiness = self._services.readiness
+        parts = {part.name: {"ok": part.ok, "detail": part.detail} for part in readiness.parts}
+        return _verdict(request, ok=readiness.ready, parts=parts)
+
+    async def scrape(self, _: Request) -> Response:
+        """Metrics in the text format of Prometheus."""
+        return Response(self._services.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def page_file(self, request: Request) -> Response:
+        """The files of the pages."""
+        if request.url.path == "/":
+            return RedirectResponse("docs")
+        return static(f"docs/{request.path_params.get('name', 'index.html')}")
+
+    async def _export(self, asked: PageQuery, media: str) -> Response:
+        pages = self._services.reader.scan(asked)
+        first = await anext(pages)  # before the answer begins: what goes wrong here still has a status
+        return StreamingResponse(_written(first, pages, media), media_type=media)
+
+    async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        with self._services.metrics.stream():
+            async for frame in frames:
+                yield frame
+
+
+async def _written(first: Page, pages: AsyncIterator[Page], media: str) -> AsyncIterator[bytes]:
+    yield write_ndjson(first.events) if media == NDJSON else write_csv(first.events, header=True)
+    async for page in pages:
+        yield write_ndjson(page.events) if media == NDJSON else write_csv(page.events, header=False)
+
+
+async def _bounded(reader: Reader, asked: PageQuery) -> Page:
+    """A page, gathered in pieces so that large events do not fill the memory."""
+    limit = asked.limit or query.DEFAULT_LIMIT
+    events: list[Stored] = []
+    size = 0
+    while True:
+        piece = min(PIECE, limit - len(events))
+        page = await reader.page(replace(asked, limit=piece))
+        events += page.events
+        size += sum(len(bytes(event.data)) for event in page.events)
+        # A piece that is not full ends at the log's end, or at the edge of what one request may look at.
+        if len(page.events) < piece or len(events) == limit or size > PAGE_BYTES:
+            return replace(page, events=events)
+        asked = replace(asked, cursor=page.next)
+
+
+def _next(request: Request, cursor: int | None) -> str:
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    # An empty log has no position yet: the same request, again, is how to go on.
+    kept += [] if cursor is None else [("cursor", str(cursor))]
+    return f"/events?{urlencode(kept)}" if kept else "/events"
+
+
+def _accepted(accept: str) -> str:
+    """The media type to answer with. Raises NotAcceptable."""
+    wanted: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        wanted[media] = float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
+    offers = {media: _quality(media, wanted) for media in (JSON, NDJSON, CSV)}
+    best = max(offers, key=lambda media: offers[media])
+    if not offers[best]:
+        raise NotAcceptable(f"there is {JSON}, {NDJSON} and {CSV}")
+    return best
+
+
+def _quality(media: str, wanted: Mapping[str, float]) -> float:
+    ranges = (media, media.split("/", maxsplit=1)[0] + "/*", "*/*")
+    return next((wanted[one] for one in ranges if one in wanted), 0.0)
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return etag in tags or tags == ["*"]
+
+
+def _series(asked: StatsQuery, counts: list[Count]) -> dict[str, object]:
+    buckets = -(-(asked.until - asked.since) // asked.step)
+    series: dict[tuple[str, ...], list[int]] = {} if asked.by else {(): [0] * buckets}
+    for count in counts:
+        series.setdefault(count.labels, [0] * buckets)[count.bucket] += count.events
+    return {
+        "since": asked.since,
+        "until": asked.until,
+        "step": asked.step.total_seconds(),
+        "series": [
+            {**dict(zip(asked.by, labels, strict=True)), "total": sum(line), "counts": line}
+            for labels, line in sorted(series.items(), key=lambda item: (-sum(item[1]), item[0]))
+        ],
+    }
+
+
+def _verdict(request: Request, *, ok: bool, parts: Mapping[str, object]) -> Response:
+    body: dict[str, object] = {"status": "ok" if ok else "failing"}
+    if not ok or "verbose" in request.query_params:
+        body["parts"] = parts
+    headers = {"Cache-Control": "no-store"} | ({} if ok else {"Retry-After": "1"})
+    return Response(_encode(body), status_code=200 if ok else 503, media_type=JSON, headers=headers)
+
+
+def _says(*statuses: int) -> dict[int | str, dict[str, object]]:
+    return {status: {"description": "Yes." if status == 200 else "No."} for status in statuses}
+
+
+_SOURCE: openapi.Schema = {
+    "type": "object",
+    "properties": {
+        "source": {"type": "string"},
+        "first_seen": {"type": "string", "format": "date-time"},
+        "last_seen": {"type": "string", "format": "date-time"},
+        "events": {"type": "integer"},
+    },
+}
+_STATS: openapi.Schema = {
+    "type": "object",
+    "properties": {
+        "since": {"type": "string", "format": "date-time"},
+        "until": {"type": "string", "format": "date-time"},
+        "step": {"type": "number", "description": "Seconds a bucket."},
+        "series": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "source": {"type": "string"},
+                    "action": {"type": "string"},
+                    "total": {"type": "integer"},
+                    "counts": {"type": "array", "items": {"type": "integer"}},
+                },
+            },
+        },
+    },
+}

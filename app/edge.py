@@ -1,0 +1,143 @@
+"""The edge: what every request passes, as plain ASGI: its id, the fast lane, problems, metrics, leaving."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from app.body import ClientGone
+from app.errors import Draining, Internal, Problem, Unavailable
+from app.health import Readiness
+from app.logs import Refusals, log
+from app.metrics import Metrics
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
+_TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+STREAM = "/events/stream"
+PROBLEM = "collector.problem"  # where a route's problem stands in the scope, for the edge to count and log
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request and what has been said to it."""
+
+    request_id: str
+    scope: Scope
+    send: Send
+    draining: Callable[[], bool]
+    status: int = 0
+
+    async def pass_on(self, message: Message) -> None:
+        """`send`, with the headers that every answer bears."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            if self.draining():
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        await self.send(message)
+
+
+class Edge:
+    """Gives `POST /events` to `ingest` and all else to `app`; turns what they raise into problems."""
+
+    def __init__(
+        self, *, ingest: App, app: App, readiness: Readiness, metrics: Metrics, refusals: Refusals, ids: str
+    ) -> None:
+        self._ingest = ingest
+        self._app = app
+        self._readiness = readiness
+        self._metrics = metrics
+        self._refusals = refusals
+        self._ids = (f"{ids}-{n:x}" for n in count(1))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        start = time.perf_counter()
+        exchange = _Exchange(self._request_id(scope), scope, send, lambda: self._readiness.draining)
+        fast = scope["path"] == "/events" and scope["method"] == "POST"
+        try:
+            await (self._ingest if fast else self._app)(scope, receive, exchange.pass_on)
+            if problem := scope.get(PROBLEM):
+                self._note(exchange, problem)
+        except ClientGone:
+            return
+        except asyncio.CancelledError:
+            # The time to end has run out: what was submitted may still be committed.
+            await self._answer(exchange, Draining("this process left before the answer", outcome="unknown"))
+        except Problem as problem:
+            await self._answer(exchange, problem)
+        except Exception as error:  # noqa: BLE001 - the last place that can say which request it was
+            self._note_bug(exchange, error)
+            await self._answer(exchange, Internal())
+        self._count(exchange, time.perf_counter() - start, fast=fast)
+
+    def _note(self, exchange: _Exchange, problem: Problem) -> None:
+        if isinstance(problem, Unavailable):
+            self._refusals.add(problem.detail or problem.title(), exchange.request_id)
+        if problem.status >= 500:
+            self._metrics.failed(problem.kind().removeprefix("urn:problem:"))
+
+    async def _answer(self, exchange: _Exchange, problem: Problem) -> None:
+        self._note(exchange, problem)
+        # Half an answer cannot be mended: returning without its end makes uvicorn cut the connection.
+        if not exchange.status:
+            await respond(exchange.pass_on, problem.status, problem.header_lines(), body_of(problem))
+
+    def _note_bug(self, exchange: _Exchange, error: Exception) -> None:
+        trace = _TRACE.fullmatch(_header(exchange.scope, b"traceparent") or b"")
+        log.error(
+            "bug",
+            request_id=exchange.request_id,
+            trace_id=trace[1].decode() if trace else None,
+            method=exchange.scope["method"],
+            path=exchange.scope["path"][:200],
+            exc_info=error,
+        )
+
+    def _count(self, exchange: _Exchange, seconds: float, *, fast: bool) -> None:
+        route = "/events" if fast else getattr(exchange.scope.get("route"), "path", "_other")
+        name = f"POST {route}" if fast else route
+        self._metrics.answered(name, exchange.status, None if route == STREAM else seconds)
+        log.debug(
+            "answered",
+            request_id=exchange.request_id,
+            route=name,
+            status=exchange.status,
+            ms=round(seconds * 1000, 3),
+        )
+
+    def _request_id(self, scope: Scope) -> str:
+        given = _header(scope, b"x-request-id")
+        return given.decode() if given and _ID.fullmatch(given) else next(self._ids)
+
+
+def body_of(problem: Problem) -> bytes:
+    """The document that tells of a problem."""
+    return msgspec.json.encode(problem.document())
+
+
+async def respond(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    """A whole answer at once."""
+    lines = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    lines.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None

@@ -1,0 +1,128 @@
+"""Formats: a body in JSON or NDJSON to events, events to NDJSON and CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from app.errors import Fault, Invalid, Malformed, TooLarge
+from app.events import Event, NotJson, Parser, Refused
+from app.store import Stored
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+_BOM = b"\xef\xbb\xbf"
+_FIELDS = ("seq", "id", "source", "action", "subject", "time", "received_at", "data")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a body held: `events[i]` stood at place `indexes[i]`; `faults` name the others by their places.
+
+    `single`: the body was one event, not a list of one.
+    """
+
+    events: Sequence[Event]
+    indexes: Sequence[int]
+    faults: Sequence[Fault]
+    single: bool
+
+
+def read_json(body: bytes, parser: Parser, max_events: int) -> Batch:
+    """An event or an array of events. Raises Malformed, TooLarge, Invalid."""
+    text = body.lstrip(b" \t\r\n")
+    try:
+        if not text.startswith(b"["):
+            return Batch([_one(body, parser)], [0], [], single=True)
+        items = parser.many(body)
+    except NotJson as error:
+        raise Malformed(f"the body is not JSON: {_hint(body) or error}") from None
+    _refuse_more_than(max_events, len(items))
+    return _batch(enumerate(items))
+
+
+def read_ndjson(body: bytes, parser: Parser, max_events: int) -> Batch:
+    """One event a line; blank lines are passed over. Raises TooLarge."""
+    lines = [(index, line) for index, line in enumerate(body.split(b"\n")) if line.strip()]
+    _refuse_more_than(max_events, len(lines))
+    return _batch((index, _line(line, index, parser)) for index, line in lines)
+
+
+def write_ndjson(events: Iterable[Stored]) -> bytes:
+    """One event a line, as POST takes them."""
+    return b"".join(_encode(event) + b"\n" for event in events)
+
+
+def write_csv(events: Iterable[Stored], *, header: bool) -> bytes:
+    """RFC 4180; a cell that a spreadsheet would take for a formula gets an apostrophe before it."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    if header:
+        rows.writerow(_FIELDS)
+    for event in events:
+        rows.writerow([_cell(getattr(event, field)) for field in _FIELDS])
+    return text.getvalue().encode()
+
+
+def _one(body: bytes, parser: Parser) -> Event:
+    try:
+        return parser.one(body)
+    except Refused as refused:
+        if refused.oversize:
+            raise TooLarge(refused.detail) from None
+        raise Invalid(refused.detail, errors=[_fault(0, refused)]) from None
+
+
+def _line(line: bytes, index: int, parser: Parser) -> Event | Refused:
+    try:
+        return parser.one(line.strip(), index)
+    except Refused as refused:
+        return refused
+    except NotJson as error:
+        return Refused(f"line {index + 1} is not JSON: {_hint(line) or error}")
+
+
+def _batch(items: Iterable[tuple[int, Event | Refused]]) -> Batch:
+    events, indexes, faults = [], [], []
+    for index, item in items:
+        if isinstance(item, Refused):
+            faults.append(_fault(index, item))
+        else:
+            events.append(item)
+            indexes.append(index)
+    return Batch(events, indexes, faults, single=False)
+
+
+def _fault(index: int, refused: Refused) -> Fault:
+    return Fault(detail=refused.detail, index=index, pointer=refused.pointer)
+
+
+def _refuse_more_than(max_events: int, count: int) -> None:
+    if count > max_events:
+        raise TooLarge(f"a request may carry {max_events} events, this one has {count}")
+
+
+def _hint(body: bytes) -> str | None:
+    if body.startswith(_BOM):
+        return "it begins with a byte order mark; send UTF-8 without one"
+    if body.startswith(b"\x1f\x8b"):
+        return "it is gzip; say so with Content-Encoding: gzip"
+    if not body.strip():
+        return "it is empty"
+    return None
+
+
+def _cell(value: object) -> object:
+    if value is None or isinstance(value, int):
+        return value
+    # Times and data as JSON spells them.
+    text = value if isinstance(value, str) else _encode(value).decode().strip('"')
+    if isinstance(value, msgspec.Raw):
+        text = "" if bytes(value) == b"null" else bytes(value).decode()
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,182 @@
+"""POST /events, the fast lane: bytes to events, to the writer, to a receipt. Plain ASGI, before FastAPI."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app.body import Bodies
+from app.edge import Receive, Scope, Send, respond
+from app.errors import BadParameter, Conflict, Fault, Invalid, UnsupportedType
+from app.events import MAX_KEY, Event, Parser
+from app.feed import Feed
+from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
+from app.metrics import Metrics
+from app.store import Kept, Reader, Stored
+from app.writer import GroupCommit
+
+_CONFLICT = "another event with this source and id, but other content, is already kept"
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a request's headers ask for."""
+
+    media: str
+    key: str | None
+    strict: bool
+
+
+class Ingest:
+    """The handler. `max_events`: how many one request may carry."""
+
+    def __init__(
+        self,
+        *,
+        writer: GroupCommit[Event, Kept],
+        reader: Reader,
+        feed: Feed,
+        metrics: Metrics,
+        bodies: Bodies,
+        max_events: int,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._feed = feed
+        self._metrics = metrics
+        self._bodies = bodies
+        self._max_events = max_events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Raises what the answer is to tell."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["query_string"]:
+            raise BadParameter("POST /events takes no parameters")
+        wishes = _wishes(headers)
+        body = await self._bodies.read(
+            receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
+        )
+        batch = self._read(body, wishes)
+        if wishes.strict and batch.faults:
+            raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
+        kept = await self._keep(batch, size=len(body), strict=wishes.strict)
+        status, answer, location = await self._receipt(batch, kept, strict=wishes.strict)
+        lines = {"Content-Type": JSON}
+        if position := max((one.seq for one in kept), default=0):
+            lines["Collector-Position"] = str(position)
+        if location is not None:
+            lines["Location"] = f"/events/{location}"
+        if wishes.strict:
+            lines["Preference-Applied"] = "handling=strict"
+        await respond(send, status, lines, answer)
+
+    def _read(self, body: bytes, wishes: Wishes) -> Batch:
+        read = read_json if wishes.media == JSON else read_ndjson
+        return read(body, Parser(key=wishes.key), self._max_events)
+
+    async def _keep(self, batch: Batch, *, size: int, strict: bool) -> Sequence[Kept]:
+        self._metrics.rejected.inc(len(batch.faults))
+        if not batch.events:
+            return ()
+        kept = await self._writer.submit(batch.events, size=size, alone=strict)
+        # After the commit: a lost announcement delays a reader and never hides an event from it.
+        self._feed.publish(max(one.seq for one in kept))
+        self._count(batch, kept)
+        return kept
+
+    def _count(self, batch: Batch, kept: Sequence[Kept]) -> None:
+        if len(kept) == 1 and kept[0].state == "new":
+            self._metrics.kept(batch.events[0].source)
+            return
+        for event, one in zip(batch.events, kept, strict=True):
+            if one.state == "new":
+                self._metrics.kept(event.source)
+        states = [one.state for one in kept]
+        self._metrics.duplicates.inc(states.count("duplicate"))
+        self._metrics.rejected.inc(states.count("conflict") + states.count("refused"))
+
+    async def _receipt(self, batch: Batch, kept: Sequence[Kept], *, strict: bool) -> tuple[int, bytes, int | None]:
+        """Status, body and, for one event, its number."""
+        if batch.single:
+            return await self._single(batch.events[0], kept[0])
+        faults = [*batch.faults, *_refused(batch, kept)]
+        if strict and faults:
+            raise Conflict("nothing was kept: the batch is all or nothing", errors=faults)
+        duplicates = [index for index, one in zip(batch.indexes, kept, strict=True) if one.state == "duplicate"]
+        if faults and len(faults) == len(batch.faults) + len(batch.events):
+            raise Invalid(errors=faults)
+        accepted = len(kept) - len(duplicates) - (len(faults) - len(batch.faults))
+        clean = accepted > 0 and not duplicates and not faults
+        return 201 if clean else 200, _encode(_document(accepted, duplicates, faults)), None
+
+    async def _single(self, event: Event, kept: Kept) -> tuple[int, bytes, int | None]:
+        if kept.state == "conflict":
+            raise Conflict(_CONFLICT, errors=[Fault(index=0, pointer="/id", detail=_CONFLICT)])
+        if kept.state == "refused":
+            raise Invalid(kept.reason, errors=[Fault(index=0, detail=kept.reason)])
+        if kept.state == "new" and kept.at is not None:
+            return 201, _encode(_stored(event, kept.seq, kept.at)), kept.seq
+        stored = await self._reader.event(kept.seq)
+        return 200, _encode({"seq": kept.seq} if stored is None else stored), kept.seq
+
+
+def _wishes(headers: dict[str, str]) -> Wishes:
+    media, _, parameters = headers.get("content-type", "").lower().partition(";")
+    charset = parameters.replace(" ", "").partition("charset=")[2].strip('"') or "utf-8"
+    if media.strip() not in (JSON, NDJSON) or charset not in ("utf-8", "us-ascii"):
+        raise UnsupportedType(f"Content-Type must be {JSON} or {NDJSON}, in UTF-8")
+    preferences = {one.strip().lower() for one in headers.get("prefer", "").split(",")}
+    return Wishes(media.strip(), _key(headers.get("idempotency-key")), "handling=strict" in preferences)
+
+
+def _key(value: str | None) -> str | None:
+    if value is None:
+        return None
+    key = value.removeprefix('"').removesuffix('"')
+    if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+        raise BadParameter(f"Idempotency-Key must have 1 to {MAX_KEY} printable ASCII characters")
+    return key
+
+
+def _refused(batch: Batch, kept: Sequence[Kept]) -> list[Fault]:
+    reasons = {"conflict": _CONFLICT, "refused": None}
+    return [
+        Fault(
+            index=index,
+            pointer="/id" if one.state == "conflict" else None,
+            detail=reasons[one.state] or one.reason,
+        )
+        for index, one in zip(batch.indexes, kept, strict=True)
+        if one.state in reasons
+    ]
+
+
+def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault]) -> dict[str, Any]:
+    results: list[dict[str, Any]] = [{"index": index, "status": "duplicate"} for index in duplicates]
+    results += [
+        {"index": fault.index, "status": "rejected", "error": {"detail": fault.detail, "pointer": fault.pointer}}
+        for fault in faults
+    ]
+    return {
+        "accepted": accepted,
+        "spooled": 0,
+        "duplicates": len(duplicates),
+        "rejected": len(faults),
+        "results": sorted(results, key=lambda result: result["index"]),
+    }
+
+
+def _stored(event: Event, seq: int, at: datetime) -> Stored:
+    return Stored(
+        seq=seq,
+        id=event.id,
+        source=event.source,
+        action=event.action,
+        subject=event.subject,
+        time=event.time or at,
+        received_at=at,
+        data=msgspec.Raw(b"null" if event.data is None else event.data.encode()),
+    )

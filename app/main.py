@@ -1,0 +1,261 @@
+"""The composition root: what a collector is made of, in which order it starts, and the reverse."""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+
+import structlog
+import uvloop
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+
+from app import openapi
+from app.about import NAME, VERSION
+from app.api import Services, routes
+from app.body import Bodies
+from app.edge import PROBLEM, App, Edge, body_of
+from app.errors import (
+    BadParameter,
+    Conflict,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    Problem,
+    TooLarge,
+    Unavailable,
+    UnsupportedType,
+)
+from app.events import Event
+from app.feed import Feed
+from app.health import Loops, Readiness
+from app.ingest import Ingest
+from app.logs import Refusals, configure, log
+from app.metrics import Metrics
+from app.server import Server, listen
+from app.settings import Settings, near_misses
+from app.store import Kept, Store
+from app.worker import listen as listen_for_news
+from app.worker import tell, upkeep
+from app.writer import GroupCommit
+
+CLOSE_SECONDS = 5.0  # for the last groups, and for letting go of the database
+
+
+class Collector:
+    """One process's collector. `app` serves requests; `start` and `stop` bracket it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.metrics = Metrics(settings.metric_sources)
+        self.store = make_store(settings, self.metrics)
+        self.readiness = Readiness(self.store, self.metrics)
+        self.loops = Loops(self.metrics)
+        self.feed = Feed()
+        self.bodies = Bodies()
+        self.refusals = Refusals()
+        self.writer = GroupCommit[Event, Kept](
+            self._commit,
+            max_waiting=settings.max_waiting_events,
+            max_waiting_bytes=settings.max_waiting_mib * 2**20,
+        )
+        self.metrics.waiting.set_function(lambda: self.writer.waiting)
+        self._settings = settings
+        self.app: App = Edge(
+            ingest=self._ingest(),
+            app=_fastapi(self._services()),
+            readiness=self.readiness,
+            metrics=self.metrics,
+            refusals=self.refusals,
+            ids=secrets.token_hex(4),
+        )
+
+    def start(self) -> None:
+        """Start every loop; what the database needs is waited for behind the listener."""
+        days = self._settings.retention_days
+        self.loops.start("writer", self.writer.run, deadline=30)
+        self.loops.start("check", self.readiness.run, deadline=15)
+        self.loops.start("upkeep", lambda beat: upkeep(self.store, self.metrics, days, beat), deadline=900)
+        self.loops.start("news", lambda beat: listen_for_news(self.store, self.feed, beat), deadline=30)
+        self.loops.start("refusals", lambda beat: tell(self.refusals, beat), deadline=15)
+        self.loops.watch()
+
+    def leave(self) -> None:
+        """Say so: not ready, streams end, connections close after their answer."""
+        self.readiness.draining = True
+        self.feed.close()
+
+    async def stop(self) -> None:
+        """Flush what waits, then let go of the database. Called when no request is left."""
+        self.feed.close()
+        self.writer.close()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.loops.finish("writer")
+                await self.loops.stop_all()
+                await self.store.close()
+        except TimeoutError:
+            log.warning("left without a clean close", seconds=CLOSE_SECONDS)
+        self.refusals.flush()
+
+    async def _commit(self, events: Sequence[Event], alone: bool) -> Sequence[Kept]:  # noqa: FBT001
+        start = time.perf_counter()
+        try:
+            return await self.store.keep(events, alone)
+        except Unavailable:
+            self.readiness.commits_fail = True
+            raise
+        finally:
+            self.metrics.commit_seconds.observe(time.perf_counter() - start)
+            self.metrics.commit_events.observe(len(events))
+
+    def _ingest(self) -> Ingest:
+        return Ingest(
+            writer=self.writer,
+            reader=self.store.reader,
+            feed=self.feed,
+            metrics=self.metrics,
+            bodies=self.bodies,
+            max_events=self._settings.max_batch_size,
+        )
+
+    def _services(self) -> Services:
+        return Services(
+            reader=self.store.reader,
+            feed=self.feed,
+            loops=self.loops,
+            readiness=self.readiness,
+            metrics=self.metrics,
+            max_streams=self._settings.max_streams,
+        )
+
+
+def create_app(settings: Settings) -> Collector:
+    """A collector for these settings; nothing runs yet."""
+    return Collector(settings)
+
+
+def make_store(settings: Settings, metrics: Metrics) -> Store:
+    """The database that the settings name."""
+    if settings.postgres_connection_string is None:
+        from app.store.sqlite import SqliteStore  # noqa: PLC0415 - only one of the two is needed
+
+        return SqliteStore(settings.sqlite_path)
+    from app.store.postgres import PostgresStore  # noqa: PLC0415
+
+    password = settings.postgres_password
+    return PostgresStore(
+        settings.postgres_connection_string.get_secret_value(),
+        password=None if password is None else password.get_secret_value(),
+        pool_size=settings.postgres_pool_size,
+        on_unreplicated=metrics.unreplicated.inc,
+    )
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to leave. Returns the exit code: 0 after a clean leave, 1 where a loop has died."""
+    configure(settings.log_level, settings.log_format)
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        log.critical("cannot listen", host=settings.host, port=settings.port, reason=error.strerror)
+        return 1
+    return uvloop.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> int:
+    instance = f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}"
+    structlog.contextvars.clear_contextvars()
+    collector = create_app(settings)
+    server = Server(
+        collector.app,
+        instance=instance,
+        drain_seconds=settings.drain_seconds,
+        graceful_seconds=settings.graceful_seconds,
+        on_leave=collector.leave,
+        on_closed=collector.bodies.cut,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info(
+        "listening",
+        url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        version=VERSION,
+        instance=instance,
+        database=collector.store.name,
+        settings=settings.public(),
+    )
+    for variable, meant in near_misses(os.environ).items():
+        log.warning("a variable looks like a misspelt setting and is ignored", variable=variable, meant=meant)
+    collector.start()
+    await server.serve(sockets=[listener])
+    await collector.stop()
+    log.info("left", failed=collector.loops.failed)
+    return 1 if collector.loops.failed else 0
+
+
+def _fastapi(services: Services) -> FastAPI:
+    app = FastAPI(
+        title=NAME,
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        exception_handlers={Problem: _told, StarletteHTTPException: _unrouted},
+    )
+    app.include_router(routes(services))
+    app.add_api_route(
+        "/events",
+        _documented,
+        methods=["POST"],
+        name="post_events",
+        description="Keep one event, an array of them, or one a line. The answer is the receipt.",
+        responses=openapi.responses(
+            BadParameter,
+            Malformed,
+            Conflict,
+            TooLarge,
+            UnsupportedType,
+            Invalid,
+            Overloaded,
+            Unavailable,
+            ok_200=openapi.gives(
+                "Committed. One event: it was before, same id, same content. "
+                "A batch: something was a duplicate or was rejected; the receipt says which.",
+                {"anyOf": [openapi.stored(), openapi.RECEIPT]},
+            ),
+            ok_201=openapi.gives("Committed, all of it.", {"anyOf": [openapi.stored(), openapi.RECEIPT]}),
+        ),
+        openapi_extra=openapi.in_headers(
+            openapi.post_body(),
+            ("Idempotency-Key", "Gives events without an id the id `key/place`.", openapi.IDEMPOTENCY_KEY),
+            ("Prefer", "`handling=strict`: all or nothing.", {"type": "string"}),
+            ("Content-Encoding", "How the body is packed.", {"enum": ["gzip", "zstd"]}),
+        ),
+        response_class=Response,
+    )
+    return app
+
+
+async def _documented() -> Response:
+    """Stands for the fast lane in the documentation; the edge serves it."""
+    raise NotFound
+
+
+async def _told(request: Request, problem: Exception) -> Response:
+    if not isinstance(problem, Problem):
+        raise problem
+    request.scope[PROBLEM] = problem
+    return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    """What the router refuses: no such path, or not with this method."""
+    if not isinstance(error, StarletteHTTPException):
+        raise error
+    response = await _told(request, MethodNotAllowed() if error.status_code == 405 else NotFound())
+    response.headers.update(error.headers or {})
+    return response

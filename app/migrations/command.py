@@ -1,0 +1,41 @@
+"""`collector migrate`: once, with a clear end, and patient with a database that is still starting."""
+
+import asyncio
+import time
+
+from app.errors import Unavailable
+from app.logs import configure, log
+from app.main import make_store
+from app.metrics import Metrics
+from app.settings import Settings
+from app.store import CODE
+
+PATIENCE = 30.0  # seconds for the database to come up
+PAUSE = 0.5  # seconds
+
+
+def migrate(settings: Settings) -> int:
+    """Migrate. Returns the exit code: 0 done, 1 the database did not answer in time."""
+    configure(settings.log_level, settings.log_format)
+    return asyncio.run(_migrate(settings))
+
+
+async def _migrate(settings: Settings) -> int:
+    store = make_store(settings, Metrics(0))
+    until = time.monotonic() + PATIENCE
+    try:
+        while True:
+            try:
+                before = await store.check(writing=False)
+                await store.migrate()
+            except Unavailable as problem:
+                if time.monotonic() > until:
+                    log.critical("not migrated", reason=problem.detail)
+                    return 1
+                log.info("waiting for the database", reason=problem.detail)
+                await asyncio.sleep(PAUSE)
+            else:
+                log.info("migrated", database=store.name, before=before.revision, now=max(before.revision, CODE))
+                return 0
+    finally:
+        await store.close()

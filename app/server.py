@@ -1,0 +1,99 @@
+"""The server: uvicorn's, run from our own code, so that leaving is arriving reversed.
+
+1. SIGTERM: this process says that it is not ready and closes connections after their answer, while it goes on
+   accepting for the drain; then it stops accepting, lets requests end, and only then lets go of the database.
+2. SIGINT, or a second signal: stop at once. What is not acknowledged is not acknowledged.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from app.edge import App
+from app.logs import log
+
+KEEP_ALIVE = 75  # seconds: longer than the proxies before us keep theirs, so that they close first
+BACKLOG = 2048
+LINGER = 0.3  # seconds between closing the listener and closing idle connections: requests are on their way
+
+
+class Server(uvicorn.Server):
+    """Serves `app` on `listener` until it is told to leave; `on_leave` and `on_closed` mark the steps."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        instance: str,
+        drain_seconds: float,
+        graceful_seconds: float,
+        on_leave: Callable[[], None],
+        on_closed: Callable[[], None],
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                headers=[("Collector-Instance", instance)],
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=max(1, round(graceful_seconds)),
+            )
+        )
+        self._drain_seconds = drain_seconds
+        self._on_leave = on_leave
+        self._on_closed = on_closed
+        self._leaving: asyncio.Task[None] | None = None
+
+    def leave(self, number: signal.Signals) -> None:
+        """A signal has come."""
+        if number == signal.SIGINT or self._leaving is not None:
+            log.info("stopping at once", signal=number.name)
+            self.force_exit = self.should_exit = True
+            return
+        log.info("draining", signal=number.name, seconds=self._drain_seconds)
+        self._on_leave()
+        self._leaving = asyncio.create_task(self._drain(), name="drain")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listener, then what is idle, then wait for what is not."""
+        if not self.force_exit:
+            for server in self.servers:
+                server.close()
+            await asyncio.sleep(LINGER)
+            self._on_closed()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours in place of uvicorn's, which raises the signal again once it is done."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.leave, number)
+        yield
+
+    async def _drain(self) -> None:
+        await asyncio.sleep(self._drain_seconds)
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

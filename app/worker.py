@@ -1,0 +1,55 @@
+"""The background work: room for the days ahead, retention, news from other replicas, lines about refusals."""
+
+import asyncio
+
+from app.errors import Unavailable
+from app.feed import Feed
+from app.health import Beat
+from app.logs import Refusals, log
+from app.metrics import Metrics
+from app.store import Store
+
+UPKEEP_EVERY = 600.0  # seconds
+UPKEEP_AGAIN = 10.0  # seconds, after a turn that failed
+LISTEN_EVERY = 0.5  # seconds
+TELL_EVERY = 1.0  # seconds
+
+
+async def upkeep(store: Store, metrics: Metrics, retention_days: int, beat: Beat) -> None:
+    """Keep the log in shape. Every replica does it; the database lets one at a time."""
+    dropped = None
+    while True:
+        beat()
+        pause = UPKEEP_EVERY
+        try:
+            found = await store.maintain(retention_days)
+        except Unavailable as problem:
+            # A turn that failed is a turn: what is wrong with the database is the readiness check's to say.
+            log.debug("upkeep put off", reason=problem.detail)
+            pause = UPKEEP_AGAIN
+        else:
+            metrics.days_ahead.set(found.days_ahead)
+            if dropped is not None and found.dropped_through > dropped:
+                log.info("retention dropped events", through=found.dropped_through, days=retention_days)
+            dropped = found.dropped_through
+        await asyncio.sleep(pause)
+
+
+async def listen(store: Store, feed: Feed, beat: Beat) -> None:
+    """Notice what other processes committed, while somebody waits for it."""
+    while True:
+        beat()
+        if feed.waiting:
+            try:
+                feed.publish(await store.reader.head())
+            except Unavailable as problem:
+                log.debug("news put off", reason=problem.detail)
+        await asyncio.sleep(LISTEN_EVERY)
+
+
+async def tell(refusals: Refusals, beat: Beat) -> None:
+    """Write the lines about refused requests."""
+    while True:
+        beat()
+        refusals.flush()
+        await asyncio.sleep(TELL_EVERY)
