@@ -12,13 +12,14 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app import openapi, query
 from app.errors import BadParameter, CursorGone, NotAcceptable, NotFound, Overloaded, Unavailable
+from app.events import Stored
 from app.feed import Feed
 from app.formats import CSV, JSON, NDJSON, write_csv, write_ndjson
 from app.health import Loops, Readiness
 from app.metrics import CONTENT_TYPE, Metrics
 from app.query import PageQuery, StatsQuery
 from app.static import static
-from app.store import Count, Page, Reader, Stored
+from app.store import Count, Page, Reader
 from app.stream import stream
 
 PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on

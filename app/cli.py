@@ -54,6 +54,6 @@ def _serve(settings: Settings) -> int:
 
 
 def _migrate(settings: Settings) -> int:
-    from app.migrations.command import migrate  # noqa: PLC0415
+    from app.migrate import migrate  # noqa: PLC0415
 
     return migrate(settings)

@@ -66,6 +66,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity | None
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it is kept, ready to be written as JSON."""
+
+    seq: int
+    id: str
+    source: str
+    action: str
+    subject: str | None
+    time: datetime
+    received_at: datetime
+    data: msgspec.Raw
+
+
 class _Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     source: str
     action: str

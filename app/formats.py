@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.errors import Fault, Invalid, Malformed, TooLarge
-from app.events import Event, NotJson, Parser, Refused
-from app.store import Stored
+from app.events import Event, NotJson, Parser, Refused, Stored
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"

@@ -10,11 +10,11 @@ import msgspec
 from app.body import Bodies
 from app.edge import Receive, Scope, Send, respond
 from app.errors import BadParameter, Conflict, Fault, Invalid, UnsupportedType
-from app.events import MAX_KEY, Event, Parser
+from app.events import MAX_KEY, Event, Parser, Stored
 from app.feed import Feed
 from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
 from app.metrics import Metrics
-from app.store import Kept, Reader, Stored
+from app.store import Kept, Reader
 from app.writer import GroupCommit
 
 _CONFLICT = "another event with this source and id, but other content, is already kept"

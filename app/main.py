@@ -1,7 +1,6 @@
 """The composition root: what a collector is made of, in which order it starts, and the reverse."""
 
 import asyncio
-import os
 import secrets
 import socket
 import time
@@ -188,7 +187,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         database=collector.store.name,
         settings=settings.public(),
     )
-    for variable, meant in near_misses(os.environ).items():
+    for variable, meant in near_misses().items():
         log.warning("a variable looks like a misspelt setting and is ignored", variable=variable, meant=meant)
     collector.start()
     await server.serve(sockets=[listener])

@@ -7,10 +7,9 @@ import msgspec
 
 from app import errors
 from app.errors import Problem
-from app.events import MAX_KEY
+from app.events import MAX_KEY, Stored
 from app.formats import CSV, JSON, NDJSON
 from app.query import MAX_VALUE, Parameter
-from app.store import Stored
 
 Schema = dict[str, Any]
 

@@ -213,7 +213,7 @@ def _meant(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def near_misses(environment: Mapping[str, str]) -> dict[str, str]:
+def near_misses(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Variables that look like a misspelt setting, with the name that was meant: they would be ignored."""
     names = {name.upper() for name in Settings.model_fields}
     known = names | {f"{secret}_file".upper() for secret in SECRETS}

@@ -5,27 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-import msgspec
-
-from app.events import Event
+from app.events import Event, Stored
 from app.query import Filter, PageQuery, StatsQuery
 
 # Revisions are numbered. A database fits if its revision is at least CODE and its min_code is at most CODE, so
 # that the release before this one stays in service while a migration runs.
 CODE = 1
-
-
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as it is kept, ready to be written as JSON."""
-
-    seq: int
-    id: str
-    source: str
-    action: str
-    subject: str | None
-    time: datetime
-    received_at: datetime
-    data: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Row, Select, Text, cast, desc, func, selec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import CursorGone, Unavailable
+from app.events import Stored
 from app.query import Filter, PageQuery, StatsQuery
-from app.store import Count, Page, SourceSummary, Stored
+from app.store import Count, Page, SourceSummary
 from app.store.expressions import micros_of, narrowing, scanning
 from app.store.tables import MICROSECOND, events, log_state, micros
 

@@ -1,0 +1,76 @@
+# The short commands of this project, the same on a laptop and in CI. They need make and Python 3.11 or
+# newer; with uv they are faster. ARGS goes to the command behind the target: make test ARGS="-k drain".
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format install lock audit clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
+	@$(BIN)/collector serve $(ARGS)
+
+test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, imports, names
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -q --noconftest tests/checks
+
+format: .venv/.dev ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+install: .venv/.dev ## Bring .venv up to date, for an editor
+
+# The dev lock comes first: it has everything, so the runtime lock can always follow its versions.
+lock: ## Pin the dependencies of pyproject.toml (ARGS=--upgrade: the newest of each); needs uv
+	$(need-uv)
+	@$(compile) --group dev --output-file requirements-dev.txt $(ARGS)
+	@$(compile) --group build --constraints requirements-dev.txt --output-file requirements.txt $(ARGS)
+
+audit: ## Look for known vulnerabilities in what is pinned; needs uv and the network
+	$(need-uv)
+	@uvx pip-audit@2.10 --strict --disable-pip --require-hashes --requirement requirements-dev.txt $(ARGS)
+
+clean: ## Remove .venv, caches and builds; data stays
+	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is touched last, so an install that broke off is done again. The dev lock holds the runtime's
+# versions too: whoever has installed it needs no second install to run.
+.venv/.runtime: requirements.txt pyproject.toml
+	$(call install,requirements.txt)
+	@touch $@
+
+.venv/.dev: requirements-dev.txt pyproject.toml
+	$(call install,requirements-dev.txt)
+	@touch $@ .venv/.runtime
+
+define install
+$(if $(call succeeds,$(BIN)/python -c '$(usable)'),,@$(new-venv))
+@echo "Installing $(1) in .venv"
+@$(pip-install) --require-hashes --requirement $(1)
+@$(pip-install) --no-build-isolation --no-deps --editable .
+endef
+
+# A .venv that works is kept, whoever made it.
+recent := import sys; sys.exit(sys.version_info < (3, 11))
+usable = $(if $(uv),,import pip; )$(recent)
+new-venv = $(if $(call succeeds,$(PYTHON) -c '$(recent)'),$(if $(uv),$(venv-by-uv),$(venv-by-python)),$(error $(too-old)))
+venv-by-uv = uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+venv-by-python = $(if $(call succeeds,$(PYTHON) -c 'import ensurepip'),$(PYTHON) -m venv --clear .venv,$(error $(no-venv)))
+pip-install = $(if $(uv),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip --disable-pip-version-check install --quiet)
+compile = uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+too-old = Python 3.11 or newer is needed and $(PYTHON) is $(or $(shell $(PYTHON) -V 2>/dev/null),not there): name another, as in make run PYTHON=python3.13
+no-venv = $(PYTHON) cannot make virtual environments: apt install $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') (or install uv)
+need-uv = $(if $(uv),,$(error This needs uv: pipx install uv))
+
+uv = $(call succeeds,uv --version)
+succeeds = $(shell { $(1); } >/dev/null 2>&1 && echo yes)

@@ -1,0 +1,216 @@
+"""Which module of `app` may import what, ours and others': an allow-list, so what it does not name fails."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+APP = Path(__file__).parents[2] / "app"
+
+# Each module has one row. `store.*` means every module of the store, but not `store` itself.
+ARROWS = """
+module            | technologies                   | modules of ours
+app               |                                |
+__main__          |                                | cli
+about             |                                |
+errors            | msgspec                        |
+settings          | pydantic                       |
+logs              | structlog                      |
+metrics           | prometheus                     |
+events            | msgspec                        |
+formats           | msgspec                        | errors events
+query             |                                | errors
+body              | asyncio zstd                   | errors
+writer            | asyncio                        | errors
+feed              | asyncio                        |
+store             | msgspec                        | events query
+store.tables      | sql                            |
+store.expressions | msgspec sql                    | query store.tables
+store.faults      | sql                            | errors
+store.fold        |                                | events store
+store.keep        |                                | events
+store.commit      | asyncio sql                    | errors events store store.faults store.keep
+store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions
+store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
+                                                     store.reader migrations
+store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
+                                                     store.faults store.fold store.reader migrations
+migrations*       | alembic sql                    | store.tables
+health            | asyncio                        | errors logs metrics store
+worker            | asyncio                        | errors logs metrics feed store health
+ingest            | msgspec                        | errors metrics events formats body writer feed store edge
+stream            | msgspec                        | errors query feed store
+api               | http msgspec                   | errors metrics events formats query feed store health stream \
+                                                     openapi static
+openapi           | msgspec                        | errors events formats query store
+static            | http                           | errors
+edge              | asyncio msgspec                | errors logs metrics body health
+server            | asyncio http                   | logs edge
+main              | asyncio http structlog         | about errors settings logs metrics events body writer feed \
+                                                     store store.postgres store.sqlite health worker ingest api \
+                                                     openapi edge server
+migrate           | asyncio                        | errors settings logs metrics store main
+cli               |                                | about settings main migrate
+"""
+
+# What the words of the middle column stand for. The rest of the standard library is free to all.
+TECHNOLOGIES = {
+    "alembic": {"alembic"},
+    "asyncio": {"asyncio", "anyio", "uvloop"},
+    "http": {"fastapi", "starlette", "uvicorn", "httptools", "httpx", "http"},
+    "msgspec": {"msgspec"},
+    "prometheus": {"prometheus_client"},
+    "pydantic": {"pydantic", "pydantic_settings"},
+    "redis": {"redis"},
+    "sql": {"sqlalchemy", "asyncpg", "aiosqlite", "sqlite3"},
+    "structlog": {"structlog"},
+    "terminal": {"typer", "rich", "click"},
+    "zstd": {"backports", "compression"},
+}
+
+# `serve` starts quickly because what it begins with does not import, at once, what other commands need.
+SERVED = {"cli", "main", "server"}
+HEAVY = {"alembic", "typer", "rich", "click", "migrations", "migrate"}
+
+ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrow:
+    technologies: set[str]
+    ours: set[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    line: int
+    name: str  # "events" for a module of ours, "sqlalchemy" for another
+    ours: bool
+    at_once: bool  # neither inside a function nor for types alone
+
+
+def table() -> dict[str, Arrow]:
+    _, *rows = ARROWS.replace("\\\n", "").strip().splitlines()
+    cells = [[set(cell.split()) for cell in row.split("|")] for row in rows]
+    return {module.pop(): Arrow(technologies=technologies, ours=ours) for module, technologies, ours in cells}
+
+
+def modules() -> dict[str, Path]:
+    paths = {path.relative_to(APP).with_suffix("").parts: path for path in sorted(APP.rglob("*.py"))}
+    return {".".join(parts).removesuffix("__init__").strip(".") or "app": path for parts, path in paths.items()}
+
+
+TABLE = table()
+MODULES = modules()
+
+
+def test_every_module_has_one_row() -> None:
+    wrong = [module for module in MODULES if len(rows_of(module)) != 1]
+    assert not wrong, f"Say in ARROWS ({Path(__file__).name}), in one row each, what these may import: {wrong}"
+
+
+def test_every_row_is_of_use() -> None:
+    named = TABLE.keys() | {pattern for arrow in TABLE.values() for pattern in arrow.ours}
+    stale = sorted(pattern for pattern in named if not any(fnmatchcase(module, pattern) for module in MODULES))
+    assert not stale, f"Take out of ARROWS what is not in app/: {stale}"
+
+
+def test_modules_import_only_what_their_row_allows() -> None:
+    problems = [
+        f"{place(module, found.line)} {module} may not import {found.name}"
+        for module in MODULES
+        for arrow in rows_of(module)
+        for found in imports(module)
+        if not allows(arrow, found)
+    ]
+    assert not problems, "\n".join(["ARROWS does not allow this:", *problems])
+
+
+def test_serve_starts_without_what_other_commands_need() -> None:
+    problems = [
+        f"{place(module, found.line)} import {found.name} inside the function that needs it"
+        for module in loaded_by_serve()
+        for found in imports(module)
+        if found.at_once and found.name.partition(".")[0] in HEAVY
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def test_only_settings_reads_the_environment() -> None:
+    problems = [
+        f"{place(module, line)} only settings reads the environment"
+        for module in MODULES.keys() - {"settings"}
+        for line in reads_of_the_environment(module)
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def rows_of(module: str) -> list[Arrow]:
+    return [arrow for pattern, arrow in TABLE.items() if fnmatchcase(module, pattern)]
+
+
+def allows(arrow: Arrow, found: Import) -> bool:
+    if found.ours:
+        return any(fnmatchcase(found.name, pattern) for pattern in arrow.ours)
+    uses = {word for word, roots in TECHNOLOGIES.items() if found.name in roots}
+    return bool(uses & arrow.technologies) if uses else found.name in sys.stdlib_module_names
+
+
+def loaded_by_serve() -> set[str]:
+    loaded: set[str] = set()
+    found = SERVED & MODULES.keys()
+    while found:
+        loaded |= found
+        found = {one.name for module in found for one in imports(module) if one.ours and one.at_once}
+        found = (found & MODULES.keys()) - loaded
+    return loaded
+
+
+def imports(module: str) -> Iterator[Import]:
+    nodes = list(ast.walk(tree_of(module)))
+    late = {id(inner) for node in nodes if is_late(node) for inner in ast.walk(node)}
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for dotted in names_in(node, module):
+                root, _, rest = dotted.partition(".")
+                ours = root == APP.name
+                name = (rest or root) if ours else root
+                yield Import(line=node.lineno, name=name, ours=ours, at_once=id(node) not in late)
+
+
+def is_late(node: ast.AST) -> bool:
+    for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    return for_types or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def names_in(node: ast.Import | ast.ImportFrom, module: str) -> list[str]:
+    """Return the imported modules by their full names: `from app import events` means `app.events`."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    origin = ".".join([*parents(module, node.level), *filter(None, [node.module])])
+    dotted = [f"{origin}.{alias.name}" for alias in node.names]
+    return sorted({name if name.removeprefix(f"{APP.name}.") in MODULES else origin for name in dotted})
+
+
+def parents(module: str, level: int) -> list[str]:
+    """Return where the dots of a relative import lead to; none for an absolute one."""
+    path = [APP.name, *MODULES[module].relative_to(APP).with_suffix("").parts]
+    return path[:-level] if level else []
+
+
+def reads_of_the_environment(module: str) -> Iterator[int]:
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT:
+            yield node.lineno
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            yield from (node.lineno for alias in node.names if alias.name in ENVIRONMENT)
+
+
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def place(module: str, line: int) -> str:
+    return f"{MODULES[module].relative_to(APP.parent)}:{line}:"
