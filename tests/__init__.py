@@ -1,0 +1,1 @@
+"""Tests of the collector, most of them against real servers."""
