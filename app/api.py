@@ -194,7 +194,8 @@ class _Api:
     async def _export(self, asked: PageQuery, media: str) -> Response:
         pages = self._services.reader.scan(asked)
         first = await anext(pages)  # before the answer begins: what goes wrong here still has a status
-        return StreamingResponse(_written(first, pages, media), media_type=media)
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+        return StreamingResponse(_written(first, pages, media), media_type=media, headers=headers)
 
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         with self._services.metrics.stream():

@@ -3,7 +3,8 @@
 import asyncio
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from app.errors import Draining, Malformed, TooLarge, UnsupportedType
@@ -14,6 +15,7 @@ else:
     from backports import zstd
 
 MAX_BODY = 5 * 2**20  # bytes, on the wire and inflated
+SLICE = 4096  # bytes inflated at once: what follows a frame is copied, so small frames would cost the square
 MAX_ZSTD_WINDOW = 23  # 8 MiB, what RFC 9659 asks every decoder to have
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,13 +37,11 @@ class Bodies:
         if length is not None and length.isdecimal() and int(length) > MAX_BODY:
             raise TooLarge(f"a body may have {MAX_BODY} bytes")
         coding = _coding(encoding)
-        message = await receive()
-        body = message.get("body", b"")
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        if coding is None and not message.get("more_body"):
-            return _limited(bytes(body))
-        return await self._rest(receive, message, coding)
+        with self._until_cut():
+            message = await _next(receive)
+            if coding is None and not message.get("more_body"):
+                return _limited(bytes(message.get("body", b"")))
+            return await _rest(receive, message, coding)
 
     def cut(self) -> None:
         """Answer those who have not sent all of their body yet: nobody waits for them any longer."""
@@ -50,31 +50,45 @@ class Bodies:
             if task is not None:
                 task.cancel()
 
-    async def _rest(self, receive: Receive, message: MutableMapping[str, Any], coding: "Inflater | None") -> bytes:
+    @contextmanager
+    def _until_cut(self) -> Iterator[None]:
         task = asyncio.current_task()
         self._half_sent.add(task)
-        body, sent = bytearray(), 0
         try:
-            while True:
-                sent += len(message.get("body", b""))
-                if sent > MAX_BODY:
-                    raise TooLarge(f"a body may have {MAX_BODY} bytes")
-                chunk = message.get("body", b"")
-                body += chunk if coding is None else coding.feed(chunk, MAX_BODY - len(body))
-                if not message.get("more_body"):
-                    break
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
+            yield
         except asyncio.CancelledError:
             if self._leaving:
                 raise Draining("the body was not complete when this process left", outcome="not_kept") from None
             raise
         finally:
             self._half_sent.discard(task)
-        if coding is not None:
-            coding.finish()
-        return bytes(body)
+
+
+async def _next(receive: Receive) -> MutableMapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message
+
+
+async def _rest(receive: Receive, message: MutableMapping[str, Any], coding: "Inflater | None") -> bytes:
+    body, sent = bytearray(), 0
+    while True:
+        chunk = message.get("body", b"")
+        sent += len(chunk)
+        if sent > MAX_BODY:
+            raise TooLarge(f"a body may have {MAX_BODY} bytes")
+        if coding is None:
+            body += chunk
+        else:
+            for start in range(0, len(chunk), SLICE):
+                body += coding.feed(chunk[start : start + SLICE], MAX_BODY - len(body))
+        if not message.get("more_body"):
+            break
+        message = await _next(receive)
+    if coding is not None:
+        coding.finish()
+    return bytes(body)
 
 
 class Inflater(Protocol):

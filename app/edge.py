@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from app.body import ClientGone
-from app.errors import Draining, Internal, Problem, Unavailable
+from app.errors import BadParameter, Draining, HeadersTooLarge, Internal, Problem, Unavailable
 from app.health import Readiness
 from app.logs import Refusals, log
 from app.metrics import Metrics
@@ -25,6 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 STREAM = "/events/stream"
+MAX_HEADERS = 16 * 1024  # bytes of names and values
 PROBLEM = "collector.problem"  # where a route's problem stands in the scope, for the edge to count and log
 
 
@@ -68,6 +69,7 @@ class Edge:
         exchange = _Exchange(self._request_id(scope), scope, send, lambda: self._readiness.draining)
         fast = scope["path"] == "/events" and scope["method"] == "POST"
         try:
+            _refuse_odd(scope)
             await (self._ingest if fast else self._app)(scope, receive, exchange.pass_on)
             if problem := scope.get(PROBLEM):
                 self._note(exchange, problem)
@@ -121,6 +123,16 @@ class Edge:
     def _request_id(self, scope: Scope) -> str:
         given = _header(scope, b"x-request-id")
         return given.decode() if given and _ID.fullmatch(given) else next(self._ids)
+
+
+def _refuse_odd(scope: Scope) -> None:
+    """What the HTTP parser lets pass, and a proxy before us might read in another way."""
+    version, headers = scope["http_version"], scope["headers"]
+    hosts = sum(name == b"host" for name, _ in headers)
+    if version not in ("1.0", "1.1") or hosts > 1 or (hosts == 0 and version == "1.1"):
+        raise BadParameter("HTTP must be 1.0 or 1.1, with one Host header")
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS:
+        raise HeadersTooLarge(f"headers may have {MAX_HEADERS} bytes")
 
 
 def body_of(problem: Problem) -> bytes:

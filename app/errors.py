@@ -129,6 +129,12 @@ class Invalid(Problem):
     status = 422
 
 
+class HeadersTooLarge(Problem):
+    """The request's headers are larger than the limit."""
+
+    status = 431
+
+
 class Internal(Problem):
     """A bug in the collector: please report it with the request's id."""
 

@@ -11,10 +11,11 @@ import re
 import time as clock
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from json import JSONDecodeError
 from json import loads as lenient_loads
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -22,14 +23,18 @@ MAX_EVENT_BYTES = 256 * 1024  # of one event's JSON text
 MAX_TEXT = 200  # characters of source, action, id and subject
 MAX_DEPTH = 32  # levels of arrays and objects in data
 MAX_INTEGER = 2**63 - 1
+LABELS_KNOWN = 4096  # sources and actions whose check is remembered
 MAX_KEY = MAX_TEXT - len("/999999")  # characters of an Idempotency-Key, of which ids are made
+
+Item = TypeVar("Item")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Control characters, and those that reorder the text around them on a screen.
 _UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SUSPECT = re.compile(rb"\\u0000|\d{19}")  # a NUL in a string, or an integer that may be past 64 bits
-_SPLIT = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# Possessive, and content with a string that never ends: no text costs more than one look at each character.
+_SPLIT = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
 
 
 class Refused(Exception):
@@ -44,6 +49,10 @@ class Refused(Exception):
 
 class NotJson(Exception):
     """The text is not JSON; the message says where."""
+
+
+class TooMany(Exception):
+    """The array holds more items than it may."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -101,7 +110,7 @@ def uuid7() -> str:
     """A new UUIDv7 (RFC 9562): sorts by the millisecond it was made in."""
     chance = int.from_bytes(os.urandom(10))
     number = clock.time_ns() // 10**6 << 80 | 0x7 << 76 | chance >> 68 << 64 | 0x2 << 62 | chance & 2**62 - 1
-    digits = f"{number:032x}"
+    digits = number.to_bytes(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -124,11 +133,11 @@ class Parser:
             raise _diagnosed(text, error) from None
         return self._event(wire, index)
 
-    def many(self, text: bytes) -> list[Event | Refused]:
-        """A JSON array of objects, each an Event or why it is none. Raises NotJson."""
-        wires = _decoded_at_once(text)
+    def many(self, text: bytes, limit: int) -> list[Event | Refused]:
+        """A JSON array of at most `limit` objects, each an Event or why it is none. Raises NotJson, TooMany."""
+        wires = _decoded_at_once(text, limit)
         if wires is None:
-            return [self._attempt(item, index) for index, item in enumerate(_items(text))]
+            return [self._attempt(item, index) for index, item in enumerate(_items(text, limit))]
         return [self._attempt(wire, index) for index, wire in enumerate(wires)]
 
     def _attempt(self, item: "_Wire | bytes", index: int) -> Event | Refused:
@@ -171,6 +180,11 @@ def _identity(
 
 
 def _label(value: str, name: str) -> str:
+    # Few distinct ones come again and again. What is long is not remembered: it may be mostly white space.
+    return _known_label(value, name) if len(value) <= MAX_TEXT else _checked_label(value, name)
+
+
+def _checked_label(value: str, name: str) -> str:
     trimmed = value.strip()
     if not trimmed:
         raise Refused(f"{name} is empty", f"/{name}")
@@ -179,6 +193,9 @@ def _label(value: str, name: str) -> str:
     if _UNREADABLE.search(trimmed):
         raise Refused(f"{name} has a control character, or one that reorders text", f"/{name}")
     return trimmed
+
+
+_known_label = lru_cache(LABELS_KNOWN)(_checked_label)
 
 
 def _text(value: str, name: str) -> str:
@@ -224,30 +241,39 @@ def _inspect(value: Any, levels: int) -> None:
                 _inspect(inner, levels - 1)
 
 
-def _decoded_at_once(text: bytes) -> list[_Wire] | None:
-    """All of an array in one call; None where some item needs to be looked at alone."""
+def _decoded_at_once(text: bytes, limit: int) -> list[_Wire] | None:
+    """All of an array in one call; None where some item needs to be looked at alone. Raises TooMany."""
     try:
-        if len(text) > MAX_EVENT_BYTES and any(len(bytes(raw)) > MAX_EVENT_BYTES for raw in _decode_raws(text)):
-            return None
+        # The items are counted before they are read: a body of `[1,1,1` may hold millions.
+        if len(text) > MAX_EVENT_BYTES or text.count(b",") >= limit:
+            raws = _few(_decode_raws(text), limit)
+            if any(len(bytes(raw)) > MAX_EVENT_BYTES for raw in raws):
+                return None
         return _decode_list(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _items(text: bytes) -> list[bytes]:
-    """The texts of an array's items, also where some item is no strict JSON. Raises NotJson."""
+def _few(items: list[Item], limit: int) -> list[Item]:
+    if len(items) > limit:
+        raise TooMany
+    return items
+
+
+def _items(text: bytes, limit: int) -> list[bytes]:
+    """The texts of an array's items, also where some item is no strict JSON. Raises NotJson, TooMany."""
     try:
-        return [bytes(raw) for raw in _decode_raws(text)]
+        return [bytes(raw) for raw in _few(_decode_raws(text), limit)]
     except (msgspec.DecodeError, RecursionError):
-        items = _split(text)
+        items = _split(text, limit)
     for item in items:
         if (found := _diagnosed(item, None)) and isinstance(found, NotJson):
             raise found
     return items
 
 
-def _split(text: bytes) -> list[bytes]:
-    """Cut an array at its own commas by counting brackets, whatever the items hold."""
+def _split(text: bytes, limit: int) -> list[bytes]:
+    """Cut an array at its own commas by counting brackets, whatever the items hold. Raises NotJson, TooMany."""
     characters = text.decode(errors="surrogateescape").strip()
     depth, start, items = 0, 1, []
     for token in _SPLIT.finditer(characters):
@@ -259,9 +285,10 @@ def _split(text: bytes) -> list[bytes]:
         if (mark == "," and depth == 1) or depth == 0:
             items.append(characters[start : token.start()])
             start = token.end()
+            _few(items, limit)
         if depth == 0:
             break
-    if depth != 0 or start != len(characters):
+    if depth != 0 or start != len(characters) or characters[0] + characters[-1] != "[]":
         raise NotJson("the array does not end where the body does")
     return [item.encode(errors="surrogateescape") for item in items]
 

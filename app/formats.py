@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import msgspec
 
 from app.errors import Fault, Invalid, Malformed, TooLarge
-from app.events import Event, NotJson, Parser, Refused, Stored
+from app.events import Event, NotJson, Parser, Refused, Stored, TooMany
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 _FIELDS = ("seq", "id", "source", "action", "subject", "time", "received_at", "data")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would run
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,17 +40,20 @@ def read_json(body: bytes, parser: Parser, max_events: int) -> Batch:
     try:
         if not text.startswith(b"["):
             return Batch([_one(body, parser)], [0], [], single=True)
-        items = parser.many(body)
+        return _batch(enumerate(parser.many(body, max_events)))
     except NotJson as error:
         raise Malformed(f"the body is not JSON: {_hint(body) or error}") from None
-    _refuse_more_than(max_events, len(items))
-    return _batch(enumerate(items))
+    except TooMany:
+        raise _too_many(max_events) from None
 
 
 def read_ndjson(body: bytes, parser: Parser, max_events: int) -> Batch:
-    """One event a line; blank lines are passed over. Raises TooLarge."""
+    """One event a line; blank lines are passed over. Raises Malformed, TooLarge."""
+    if body.startswith(_GZIP):
+        raise Malformed(f"the body is not JSON: {_hint(body)}")
     lines = [(index, line) for index, line in enumerate(body.split(b"\n")) if line.strip()]
-    _refuse_more_than(max_events, len(lines))
+    if len(lines) > max_events:
+        raise _too_many(max_events)
     return _batch((index, _line(line, index, parser)) for index, line in lines)
 
 
@@ -75,6 +79,8 @@ def _one(body: bytes, parser: Parser) -> Event:
     except Refused as refused:
         if refused.oversize:
             raise TooLarge(refused.detail) from None
+        if body.startswith(_GZIP):
+            raise Malformed(f"the body is not JSON: {_hint(body)}") from None
         raise Invalid(refused.detail, errors=[_fault(0, refused)]) from None
 
 
@@ -102,15 +108,14 @@ def _fault(index: int, refused: Refused) -> Fault:
     return Fault(detail=refused.detail, index=index, pointer=refused.pointer)
 
 
-def _refuse_more_than(max_events: int, count: int) -> None:
-    if count > max_events:
-        raise TooLarge(f"a request may carry {max_events} events, this one has {count}")
+def _too_many(max_events: int) -> TooLarge:
+    return TooLarge(f"a request may carry {max_events} events, this one has more")
 
 
 def _hint(body: bytes) -> str | None:
     if body.startswith(_BOM):
         return "it begins with a byte order mark; send UTF-8 without one"
-    if body.startswith(b"\x1f\x8b"):
+    if body.startswith(_GZIP):
         return "it is gzip; say so with Content-Encoding: gzip"
     if not body.strip():
         return "it is empty"

@@ -90,8 +90,13 @@ class Loops:
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _watch(self) -> None:
-        while not (late := self.late()):
+        late: list[str] = []
+        while not late:
+            before = time.monotonic()
             time.sleep(WATCH_EVERY)
+            # Where all of the process was frozen, its loops get the time to turn.
+            frozen = time.monotonic() - before > 2 * WATCH_EVERY
+            late = [] if frozen else self.late()
         log.critical("loops do not turn", loops=late)
         self.failed = True
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,6 +1,6 @@
 """POST /events, the fast lane: bytes to events, to the writer, to a receipt. Plain ASGI, before FastAPI."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ class Ingest:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises what the answer is to tell."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _joined(scope["headers"])
         if scope["query_string"]:
             raise BadParameter("POST /events takes no parameters")
         wishes = _wishes(headers)
@@ -121,6 +121,15 @@ class Ingest:
             return 201, _encode(_stored(event, kept.seq, kept.at)), kept.seq
         stored = await self._reader.event(kept.seq)
         return 200, _encode({"seq": kept.seq} if stored is None else stored), kept.seq
+
+
+def _joined(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Each header once; the lines of one that came several times are a list (RFC 9110)."""
+    headers: dict[str, str] = {}
+    for name, value in lines:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
 def _wishes(headers: dict[str, str]) -> Wishes:

@@ -1,16 +1,19 @@
 """The composition root: what a collector is made of, in which order it starts, and the reverse."""
 
 import asyncio
+import os
 import secrets
 import socket
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 import uvloop
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from app import openapi
 from app.about import NAME, VERSION
@@ -20,6 +23,7 @@ from app.edge import PROBLEM, App, Edge, body_of
 from app.errors import (
     BadParameter,
     Conflict,
+    Internal,
     Invalid,
     Malformed,
     MethodNotAllowed,
@@ -44,6 +48,7 @@ from app.worker import tell, upkeep
 from app.writer import GroupCommit
 
 CLOSE_SECONDS = 5.0  # for the last groups, and for letting go of the database
+HURRY_SECONDS = 0.3  # for the same, once the process was told to stop at once
 
 
 class Collector:
@@ -88,8 +93,8 @@ class Collector:
         self.readiness.draining = True
         self.feed.close()
 
-    async def stop(self) -> None:
-        """Flush what waits, then let go of the database. Called when no request is left."""
+    async def stop(self) -> bool:
+        """Flush what waits, then let go of the database; False: out of time. Called when no request is left."""
         self.feed.close()
         self.writer.close()
         try:
@@ -98,8 +103,10 @@ class Collector:
                 await self.loops.stop_all()
                 await self.store.close()
         except TimeoutError:
-            log.warning("left without a clean close", seconds=CLOSE_SECONDS)
-        self.refusals.flush()
+            return False
+        finally:
+            self.refusals.flush()
+        return True
 
     async def _commit(self, events: Sequence[Event], alone: bool) -> Sequence[Kept]:  # noqa: FBT001
         start = time.perf_counter()
@@ -191,22 +198,40 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         log.warning("a variable looks like a misspelt setting and is ignored", variable=variable, meant=meant)
     collector.start()
     await server.serve(sockets=[listener])
-    await collector.stop()
-    log.info("left", failed=collector.loops.failed)
-    return 1 if collector.loops.failed else 0
+    clean = await _stopped(collector, server.hurried)
+    log.info("left", failed=collector.loops.failed, clean=clean)
+    code = 1 if collector.loops.failed else 0
+    if not clean:
+        collector.refusals.flush()
+        # What hangs, such as a thread of SQLite's, would hold the interpreter too.
+        os._exit(code)
+    return code
+
+
+async def _stopped(collector: Collector, hurried: asyncio.Event) -> bool:
+    """Stop the collector, quickly once hurried; whether there was time for all of it."""
+    stopping, hurry = asyncio.create_task(collector.stop()), asyncio.create_task(hurried.wait())
+    await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    await asyncio.wait((stopping,), timeout=HURRY_SECONDS)
+    return stopping.done() and stopping.result()
 
 
 def _fastapi(services: Services) -> FastAPI:
+    router = routes(services)
     app = FastAPI(
         title=NAME,
         version=VERSION,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        exception_handlers={Problem: _told, StarletteHTTPException: _unrouted},
+        exception_handlers={
+            Problem: _told,
+            StarletteHTTPException: partial(_unrouted, router),
+            Exception: _broken,
+        },
     )
-    app.include_router(routes(services))
-    app.add_api_route(
+    router.add_api_route(
         "/events",
         _documented,
         methods=["POST"],
@@ -236,6 +261,7 @@ def _fastapi(services: Services) -> FastAPI:
         ),
         response_class=Response,
     )
+    app.include_router(router)
     return app
 
 
@@ -251,10 +277,21 @@ async def _told(request: Request, problem: Exception) -> Response:
     return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
 
 
-async def _unrouted(request: Request, error: Exception) -> Response:
+async def _broken(_: Request, __: Exception) -> Response:
+    """A bug's answer; the error goes on to the edge, which logs it."""
+    problem = Internal()
+    return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
+
+
+async def _unrouted(router: APIRouter, request: Request, error: Exception) -> Response:
     """What the router refuses: no such path, or not with this method."""
     if not isinstance(error, StarletteHTTPException):
         raise error
-    response = await _told(request, MethodNotAllowed() if error.status_code == 405 else NotFound())
-    response.headers.update(error.headers or {})
+    if error.status_code != 405:
+        return await _told(request, NotFound())
+    response = await _told(request, MethodNotAllowed())
+    # The router names the methods of the first route alone, and one path may have several.
+    found = [route for route in router.routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in found if isinstance(route, Route) for method in route.methods or ()}
+    response.headers["Allow"] = ", ".join(sorted(methods)) or (error.headers or {})["Allow"]
     return response

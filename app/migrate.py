@@ -23,6 +23,7 @@ def migrate(settings: Settings) -> int:
 async def _migrate(settings: Settings) -> int:
     store = make_store(settings, Metrics(0))
     until = time.monotonic() + PATIENCE
+    said = ""
     try:
         while True:
             try:
@@ -32,7 +33,9 @@ async def _migrate(settings: Settings) -> int:
                 if time.monotonic() > until:
                     log.critical("not migrated", reason=problem.detail)
                     return 1
-                log.info("waiting for the database", reason=problem.detail)
+                if problem.detail != said:
+                    log.info("waiting for the database", reason=problem.detail)
+                said = problem.detail
                 await asyncio.sleep(PAUSE)
             else:
                 log.info("migrated", database=store.name, before=before.revision, now=max(before.revision, CODE))

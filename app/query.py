@@ -15,10 +15,13 @@ MAX_CURSOR = 2**53
 MAX_BUCKETS = 1500
 MAX_PATH = 32
 MAX_VALUE = 1000  # characters of any one parameter
+MAX_REPEATED = 100  # times that `source`, or a path into data, may be given
 
 Order = Literal["asc", "desc"]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SPAN = re.compile(r"(\d{1,9})([smhdw])")
+_SPAN = re.compile(r"(\d{1,8})([smhdw])")  # eight digits of weeks are a timedelta still, nine are none
+_DAY = timedelta(days=1)
+_SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)  # before it there is no day to go back
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +128,7 @@ def stats_query(items: Items, now: Callable[[], datetime]) -> StatsQuery:
     present = now()
     filter_, rest = _filter(items, present)
     until = filter_.until or present
-    since = filter_.since or until - timedelta(days=1)
+    since = filter_.since or max(until, _SECOND_DAY) - _DAY
     step = _step(rest.pop("step", None), since, until)
     by = _by(rest.pop("by", None))
     _nothing_left(rest)
@@ -164,6 +167,8 @@ def _filter(items: Items, now: datetime) -> tuple[Filter, dict[str, str]]:
             raise BadParameter(f"{name} is given twice")
         else:
             rest[name] = value
+    if max(len(sources), len(data)) > MAX_REPEATED:
+        raise BadParameter(f"source and data.<path> may be given {MAX_REPEATED} times each")
     return (
         Filter(
             sources=tuple(sources),

@@ -52,12 +52,14 @@ class Server(uvicorn.Server):
         self._on_leave = on_leave
         self._on_closed = on_closed
         self._leaving: asyncio.Task[None] | None = None
+        self.hurried = asyncio.Event()  # set once it is told to stop at once
 
     def leave(self, number: signal.Signals) -> None:
         """A signal has come."""
         if number == signal.SIGINT or self._leaving is not None:
             log.info("stopping at once", signal=number.name)
             self.force_exit = self.should_exit = True
+            self.hurried.set()
             return
         log.info("draining", signal=number.name, seconds=self._drain_seconds)
         self._on_leave()
@@ -66,10 +68,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listener, then what is idle, then wait for what is not."""
         if not self.force_exit:
-            for server in self.servers:
-                server.close()
+            await self._stop_listening(sockets or [])
             await asyncio.sleep(LINGER)
             self._on_closed()
+            # Once more: a request may have come in just now, whose task has not begun to read.
+            asyncio.get_running_loop().call_later(LINGER, self._on_closed)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -80,6 +83,19 @@ class Server(uvicorn.Server):
             loop.add_signal_handler(number, self.leave, number)
         yield
 
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        # Those whom the kernel has let in and nobody has met yet would be reset.
+        waiting = [connection for listener in sockets for connection in _let_in(listener)]
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     async def _drain(self) -> None:
         await asyncio.sleep(self._drain_seconds)
         self.should_exit = True
@@ -89,6 +105,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A bound socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setblocking(False)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -97,3 +114,11 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _let_in(listener: socket.socket) -> Iterator[socket.socket]:
+    with contextlib.suppress(OSError):  # of which BlockingIOError says that nobody is left
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection

@@ -8,7 +8,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -67,12 +67,17 @@ class GroupCommit(Generic[Item, Result]):
 
     async def run(self, beat: Callable[[], None]) -> None:
         """The loop: ends after `close` once nothing waits; `beat` is called at every turn."""
-        while self._queue or not self._closing:
-            beat()
-            if self._queue:
-                await self._flush(self._take())
-            else:
-                await self._idle()
+        try:
+            while self._queue or not self._closing:
+                beat()
+                if self._queue:
+                    await self._flush(self._take())
+                else:
+                    await self._idle()
+        finally:
+            # However it ended: nobody is left to commit what still waits, nor what may yet come.
+            self._closing = True
+            self._refuse(self._queue, Draining(outcome="not_kept"))
 
     def close(self) -> None:
         """Take nothing more; `run` commits what waits and ends."""
@@ -101,14 +106,21 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = await self._commit([item for one in group for item in one.items], group[0].alone)
         except Exception as error:  # noqa: BLE001 - it is raised again, by every waiter
-            for one in group:
-                if not one.answer.done():
-                    one.answer.set_exception(error.with_traceback(None))
+            self._refuse(group, error.with_traceback(None))
+        except asyncio.CancelledError:
+            self._refuse(group, Draining(outcome="unknown"))
+            raise
         else:
             self._answer(group, results)
         finally:
             self.waiting -= sum(len(one.items) for one in group)
             self.waiting_bytes -= sum(one.size for one in group)
+
+    @staticmethod
+    def _refuse(waiting: Iterable[_Submission[Item, Result]], error: Exception) -> None:
+        for one in waiting:
+            if not one.answer.done():
+                one.answer.set_exception(error)
 
     @staticmethod
     def _answer(group: list[_Submission[Item, Result]], results: Sequence[Result]) -> None:

@@ -67,7 +67,12 @@ class Committer:
             if len(events) == 1:
                 return [_refused(error)]
             half = len(events) // 2
-            return [*await self.each(events[:half]), *await self.each(events[half:])]
+            first = await self.each(events[:half])
+        try:
+            return [*first, *await self.each(events[half:])]
+        except Unavailable as problem:
+            # The first half is committed, and one answer goes to all who wait for the group.
+            raise Unavailable(problem.detail, outcome="unknown") from problem
 
     async def all(self, events: Sequence[Event]) -> list[Kept]:
         """All of them or none."""
@@ -89,10 +94,6 @@ class Committer:
 
     async def _prepared(self) -> asyncpg.Connection:
         connection = await self._connect()
-        # Digests are 16 bytes as they are: a UUID object each would cost more than the row.
-        await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
-        await connection.execute(keep.DURABLE)
-        await connection.execute(keep.STAGE)
         connection.add_log_listener(self._listen)
         self._staged = False
         return connection
@@ -103,15 +104,21 @@ class Committer:
             self._unreplicated = True
 
     async def _commit(self, events: Sequence[Event], *, strict: bool) -> list[Kept]:
-        sent = self._unreplicated = False
+        sent = kept = self._unreplicated = False
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 connection = await self._held.get()
                 sent = True
                 results = await self._persist(connection, events, strict=strict)
-        except asyncpg.DataError:
-            raise
+                kept = True
+                await _forgive(connection, events, results)
         except Exception as error:
+            if kept:
+                # All is committed; what could not be told is whether an event is a duplicate or a conflict.
+                self._held.drop()
+                raise Unavailable("the commit's answer was lost", outcome="unknown") from error
+            if isinstance(error, asyncpg.DataError):
+                raise
             if not certain(error):
                 self._held.drop()
             raise problem(error, sent=sent) from error
@@ -130,7 +137,7 @@ class Committer:
         locked = False
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._keep(connection, events, rows, strict=strict, locked=locked)
+                return await _keep(connection, rows, strict=strict, locked=locked)
             except asyncpg.UniqueViolationError:
                 # Another replica committed the same identity between our snapshot and our lock.
                 locked = True
@@ -138,33 +145,28 @@ class Committer:
                 await connection.execute("SELECT collector_add_days($1)", DAYS_AHEAD)
             except asyncpg.InvalidCachedStatementError:
                 await connection.reload_schema_state()
-        return await self._keep(connection, events, rows, strict=strict, locked=True)
+        return await _keep(connection, rows, strict=strict, locked=True)
 
     async def _stage(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> None:
         if self._staged:
-            await connection.execute("TRUNCATE incoming")
+            await connection.execute(keep.UNSTAGE)
         self._staged = True
-        await connection.copy_records_to_table("incoming", records=rows, columns=keep.COLUMNS)
+        try:
+            await connection.copy_records_to_table("incoming", records=rows, columns=keep.COLUMNS)
+        except UnicodeEncodeError as error:
+            raise asyncpg.DataError(str(error)) from error
 
-    async def _keep(
-        self,
-        connection: asyncpg.Connection,
-        events: Sequence[Event],
-        rows: Sequence[keep.Record],
-        *,
-        strict: bool,
-        locked: bool,
-    ) -> list[Kept]:
-        if not locked:
+
+async def _keep(
+    connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, locked: bool
+) -> list[Kept]:
+    if not locked:
+        answer = await _statement(connection, rows, strict=strict)
+    else:
+        async with connection.transaction():
+            await connection.execute(keep.LOCK)
             answer = await _statement(connection, rows, strict=strict)
-        else:
-            async with connection.transaction():
-                await connection.execute(keep.LOCK)
-                answer = await _statement(connection, rows, strict=strict)
-        results = [_kept(*row) for row in answer]
-        if conflicts := [n for n, kept in enumerate(results) if kept.state == "conflict" and events[n].time]:
-            await _forgive(connection, events, results, conflicts)
-        return results
+    return [_kept(*row) for row in answer]
 
 
 async def _statement(
@@ -182,15 +184,19 @@ def _kept(_: int, seq: int | None, at: Any, same: bool | None, __: int) -> Kept:
     return Kept("duplicate" if same else "conflict", seq or 0)
 
 
-async def _forgive(
-    connection: asyncpg.Connection, events: Sequence[Event], results: list[Kept], conflicts: Sequence[int]
-) -> None:
-    asked = [(n, event.identity, event.time) for n in conflicts if (event := events[n]).identity]
-    columns = zip(*((one.key, one.untimed, time) for _, one, time in asked), strict=True)
-    same = {row["key"] for row in await connection.fetch(keep.SAME_BUT_FOR_TIME, *columns)}
-    for n, identity, _ in asked:
-        if identity.key in same:
-            results[n] = Kept("duplicate", results[n].seq)
+async def _forgive(connection: asyncpg.Connection, events: Sequence[Event], results: list[Kept]) -> None:
+    """Conflicts that are none: only a time that the server had filled in."""
+    asked = [
+        (n, event.identity, event.time)
+        for n, (event, kept) in enumerate(zip(events, results, strict=True))
+        if kept.state == "conflict" and event.time and event.identity
+    ]
+    if asked:
+        columns = zip(*((one.key, one.untimed, time) for _, one, time in asked), strict=True)
+        same = {row["key"] for row in await connection.fetch(keep.SAME_BUT_FOR_TIME, *columns)}
+        for n, identity, _ in asked:
+            if identity.key in same:
+                results[n] = Kept("duplicate", results[n].seq)
 
 
 def _refused(error: asyncpg.PostgresError) -> Kept:

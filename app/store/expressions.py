@@ -1,5 +1,6 @@
 """SQL that PostgreSQL and SQLite spell differently, as SQLAlchemy expressions, and the filters made of it."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.query import Filter
 from app.store.tables import events
 
+_INDEX = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+")  # what C's strtol, and so PostgreSQL, reads as a number
 JSON_TEXT = "collector_json_text"  # the SQLite function that is registered on every connection
 
 
@@ -42,7 +44,7 @@ def json_text(data: str | None, path: str) -> str | None:
     for name in msgspec.json.decode(path, type=list[str]):
         if isinstance(value, dict):
             value = value.get(name)
-        elif isinstance(value, list) and name.removeprefix("-").isdecimal() and _within(value, int(name)):
+        elif isinstance(value, list) and _INDEX.fullmatch(name) and _within(value, int(name)):
             value = value[int(name)]
         else:
             return None

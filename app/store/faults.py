@@ -9,14 +9,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import Unavailable
 
 # The start of the SQLSTATEs that pass by themselves or with an operator's help, as opposed to a bug of ours:
-# connection, resources, in use, operator, system, read-only, serialisation, no schema, no database, no access.
-_AWAY = ("08", "53", "55", "57", "58", "25006", "40", "42P01", "3D000", "3F000", "28", "F0", "XX")
+# connection, resources, in use, operator, system, read-only, serialisation, no schema, no database, no access,
+# no right.
+_AWAY = ("08", "53", "55", "57", "58", "25006", "40", "42P01", "3D000", "3F000", "28", "42501", "F0", "XX")
 _SENTENCES = {
     "25006": "the database is read-only: it may be a standby",
     "42P01": "the schema is not there yet",
     "53100": "the database's disk is full",
     "55P03": "the database is locked",
     "57014": "the database took too long",
+    "42501": "the database denies our user a right that it needs",
     "28": "the database refuses our user or password",
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from app.errors import Unavailable
 from app.events import Event
 from app.store import Kept
 
@@ -18,7 +19,14 @@ async def folded(events: Sequence[Event], keep: Keep) -> list[Kept]:
     left = list(range(len(events)))
     while left:
         firsts, twins, later = _round(events, left)
-        for n, kept in zip(firsts, await keep([events[n] for n in firsts]), strict=True):
+        try:
+            answers = await keep([events[n] for n in firsts])
+        except Unavailable as problem:
+            if len(left) == len(events):
+                raise
+            # The rounds before this one are committed, and one answer goes to all who wait for the group.
+            raise Unavailable(problem.detail, outcome="unknown") from problem
+        for n, kept in zip(firsts, answers, strict=True):
             results[n] = kept
         for n, first in twins.items():
             results[n] = _twin(results[first] or Kept("skipped"))

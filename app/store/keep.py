@@ -40,14 +40,13 @@ _UNNEST = "unnest({}) AS t({})".format(
 
 KEEP_FEW = _KEEP.format(lock=ORDER_LOCK, rows=_UNNEST)
 KEEP_STAGED = _KEEP.format(lock=ORDER_LOCK, rows="incoming t")
-STAGE = "CREATE TEMP TABLE incoming ({})".format(
+# The temporary table is nobody's receipt: these two do not wait for a standby. A backend that waits for one that
+# is missing does not notice that its client has gone, so that every attempt would leave one behind.
+STAGE = "SET LOCAL synchronous_commit = local; CREATE TEMP TABLE incoming ({})".format(
     ", ".join(f"{name} {type_}" for name, type_ in zip(COLUMNS, _TYPES, strict=True))
 )
+UNSTAGE = "SET LOCAL synchronous_commit = local; TRUNCATE incoming"
 LOCK = f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"
-
-# A receipt says "on disk", whatever the database's default is.
-DURABLE = """SELECT set_config('synchronous_commit', 'on', false)
-WHERE current_setting('synchronous_commit') IN ('off', 'local')"""
 
 # An export shows the time that the server gave to an event without one: sent again, it is still the same event.
 SAME_BUT_FOR_TIME = """

@@ -1,21 +1,23 @@
 """PostgreSQL: the log in partitions by day, one connection that writes, one that checks, a pool that reads."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.errors import Unavailable
 from app.events import Event
-from app.store import Kept, Schema, Upkeep, fold
+from app.store import Kept, Schema, Upkeep, fold, session
 from app.store.commit import DAYS_AHEAD, Committer, Held
 from app.store.faults import explain
+from app.store.keep import ORDER_LOCK
 from app.store.reader import SqlReader
 
 CONNECT_SECONDS = 1.5
 CHECK_SECONDS = 1.0
 MAINTAIN_SECONDS = 60.0
+GOODBYE_SECONDS = 0.5  # SQLAlchemy would give a silent server 2 s to close, on top of what an answer may take
 PURGE_STEP = 5_000  # identities deleted in one statement
 
 _BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -39,6 +41,18 @@ _READING = {
 _CHECKING = {"application_name": "collector check", "statement_timeout": "900", "jit": "off"}
 _CHECK = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, revision, min_code
 FROM schema_version"""
+# A record in the WAL, waited for as any commit is: it fails on a full disk. Under the lock, as any commit is, so
+# that while a standby is missing one backend waits for it, not one more at every check.
+_CHECK_WRITING = f"SELECT pg_advisory_xact_lock({ORDER_LOCK}), pg_logical_emit_message(true, 'collector', 'check')"
+
+Preparation = Callable[[asyncpg.Connection], Awaitable[None]]
+
+
+class _Brief(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+    """A connection whose close waits no longer than that for the server."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's own
+        await super().close(timeout=min(timeout or GOODBYE_SECONDS, GOODBYE_SECONDS))
 
 
 class PostgresStore:
@@ -53,18 +67,27 @@ class PostgresStore:
         self._password = password
         self._engine = self._reading(pool_size)
         self.reader = SqlReader(self._engine, explain)
-        self._committer = Committer(lambda: self.connect(_WRITING), on_unreplicated)
-        self._checker = Held(lambda: self.connect(_CHECKING))
+        preparations = (session.for_receipts, session.for_times, session.for_digests, session.for_staging)
+        self._committer = Committer(lambda: self.connect(_WRITING, *preparations), on_unreplicated)
+        self._checker = Held(lambda: self.connect(_CHECKING, session.for_receipts))
 
-    async def connect(self, settings: dict[str, str]) -> asyncpg.Connection:
+    async def connect(self, settings: dict[str, str], *preparations: Preparation) -> asyncpg.Connection:
         """A connection of one's own, to the server that takes writes."""
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             self._dsn,
             password=self._password,
             timeout=CONNECT_SECONDS,
             target_session_attrs="read-write",
             server_settings=settings,
+            connection_class=_Brief,
         )
+        try:
+            for prepare in preparations:
+                await prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
         """Commit a group."""
@@ -79,8 +102,7 @@ class PostgresStore:
                 connection = await self._checker.get()
                 read_only, revision, min_code = await connection.fetchrow(_CHECK)
                 if writing:
-                    # A record in the WAL, waited for as any commit is: it fails on a full disk.
-                    await connection.execute("SELECT pg_logical_emit_message(true, 'collector', 'check')")
+                    await connection.execute(_CHECK_WRITING)
         except Exception as error:
             self._checker.drop()
             if isinstance(error, asyncpg.UndefinedTableError):
@@ -100,6 +122,8 @@ class PostgresStore:
                     return await _maintain(connection, retention_days)
                 finally:
                     connection.terminate()
+        except asyncpg.UndefinedFunctionError as error:
+            raise Unavailable("the schema is not there yet") from error
         except Exception as error:
             raise explain(error) or error from error
 
@@ -112,6 +136,8 @@ class PostgresStore:
         )
         try:
             await upgrade(engine)
+        except Exception as error:
+            raise explain(error) or error from error
         finally:
             await engine.dispose()
         await self.maintain(retention_days=0)
@@ -125,7 +151,7 @@ class PostgresStore:
     def _reading(self, pool_size: int) -> AsyncEngine:
         return create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=lambda: self.connect(_READING),
+            async_creator=lambda: self.connect(_READING, session.for_times),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=2,

@@ -107,11 +107,7 @@ class SqliteStore:
     def _with_connection(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection = _writing(self._path)
         try:
             return work(self._connection)
         except sqlite3.Error:
@@ -169,6 +165,17 @@ def _found(connection: sqlite3.Connection, event: Event) -> Kept | None:
 def _row(event: Event, seq: int, at: datetime) -> tuple[Any, ...]:
     time = micros(event.time or at)
     return (seq, micros(at), time, event.source, event.action, event.id, event.subject, event.data)
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _check(connection: sqlite3.Connection, *, writing: bool) -> Schema:

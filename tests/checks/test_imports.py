@@ -29,14 +29,15 @@ store             | msgspec                        | events query
 store.tables      | sql                            |
 store.expressions | msgspec sql                    | query store.tables
 store.faults      | sql                            | errors
-store.fold        |                                | events store
+store.fold        |                                | errors events store
 store.keep        |                                | events
 store.commit      | asyncio sql                    | errors events store store.faults store.keep
+store.session     | sql                            | store store.keep store.tables
 store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
-                                                     store.reader migrations
+                                                     store.keep store.session store.reader migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
-                                                     store.faults store.fold store.reader migrations
+                                                     store.faults store.fold store.keep store.session store.reader migrations
 migrations*       | alembic sql                    | store.tables
 health            | asyncio                        | errors logs metrics store
 worker            | asyncio                        | errors logs metrics feed store health

@@ -1,0 +1,81 @@
+"""Feed: who waits is woken, whatever comes first."""
+
+import asyncio
+
+from app.feed import Feed
+
+LONG = 60.0  # seconds; who waits that long has not been woken
+DEADLINE = 10.0  # seconds
+
+
+async def waiter(feed: Feed, seen: int) -> asyncio.Task[None]:
+    waiting = asyncio.create_task(feed.wait(seen, LONG))
+    before = feed.waiting
+    await asyncio.sleep(0)  # it runs until it waits
+    assert feed.waiting == before + 1
+    return waiting
+
+
+async def test_all_who_wait_are_woken_by_news() -> None:
+    feed = Feed()
+    waiting = [await waiter(feed, 0) for _ in range(3)]
+    assert feed.waiting == 3
+    feed.publish(5)
+    async with asyncio.timeout(DEADLINE):
+        await asyncio.gather(*waiting)
+    assert (feed.position, feed.waiting) == (5, 0)
+
+
+async def test_who_has_not_seen_what_was_announced_does_not_wait() -> None:
+    feed = Feed()
+    feed.publish(5)
+    async with asyncio.timeout(DEADLINE):
+        await feed.wait(4, LONG)
+
+
+async def test_what_was_announced_before_wakes_nobody() -> None:
+    feed = Feed()
+    feed.publish(5)
+    waiting = await waiter(feed, 5)
+    for position in (3, 5):
+        feed.publish(position)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    assert feed.position == 5
+    feed.publish(6)
+    async with asyncio.timeout(DEADLINE):
+        await waiting
+
+
+async def test_each_piece_of_news_wakes_again() -> None:
+    feed = Feed()
+    async with asyncio.timeout(DEADLINE):
+        for position in (1, 2, 3):
+            waiting = await waiter(feed, feed.position)
+            feed.publish(position)
+            await waiting
+
+
+async def test_without_news_the_wait_ends_by_itself() -> None:
+    feed = Feed()
+    async with asyncio.timeout(DEADLINE):
+        await feed.wait(0, 0.001)
+    assert feed.waiting == 0
+
+
+async def test_a_closed_feed_keeps_nobody() -> None:
+    feed = Feed()
+    waiting = await waiter(feed, 9)
+    feed.close()
+    async with asyncio.timeout(DEADLINE):
+        await waiting
+        await feed.wait(9, LONG)
+    assert feed.closed
+
+
+async def test_who_leaves_is_no_longer_counted() -> None:
+    feed = Feed()
+    waiting = await waiter(feed, 0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert feed.waiting == 0

@@ -1,0 +1,292 @@
+"""Settings: which source wins, and one line for each value that cannot be right."""
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from app.settings import SECRETS, Settings, SettingsError, load, near_misses
+
+CANARY = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        for variable in (name, f"{name}_file"):
+            monkeypatch.delenv(variable, raising=False)
+            monkeypatch.delenv(variable.upper(), raising=False)
+
+
+class Sources:
+    """Everywhere a setting can come from."""
+
+    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self._environment = environment
+        self.arguments: list[str] = []
+
+    def write(self, name: str, content: str) -> Path:
+        path = self._folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        return path
+
+    def command_line(self, name: str, value: str) -> None:
+        self.arguments += [f"--{name.replace('_', '-')}", value]
+
+    def environment(self, name: str, value: str) -> None:
+        self._environment.setenv(name.upper(), value)
+
+    def secret_file(self, name: str, value: str) -> None:
+        self._environment.setenv(f"{name.upper()}_FILE", str(self.write("secret", f"{value}\n")))
+
+    def mounted(self, name: str, value: str) -> None:
+        self._environment.setenv("CONFIG_DIR", str(self.write(f"mounted/{name}", f"{value}\n").parent))
+
+    def toml(self, name: str, value: str) -> None:
+        self._environment.setenv("CONFIG", str(self.write("collector.toml", f'{name} = "{value}"\n')))
+
+    def default(self, name: str, value: str) -> None:
+        """Say nothing."""
+
+    def load(self) -> Settings:
+        return load(self.arguments)
+
+
+ORDER: list[Callable[[Sources, str, str], None]] = [
+    Sources.command_line,
+    Sources.environment,
+    Sources.secret_file,
+    Sources.mounted,
+    Sources.toml,
+    Sources.default,
+]
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sources:
+    return Sources(tmp_path, monkeypatch)
+
+
+def sentence(*arguments: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("higher", "lower"), list(combinations(ORDER, 2)), ids=lambda source: source.__name__)
+def test_the_higher_source_wins(
+    sources: Sources, higher: Callable[[Sources, str, str], None], lower: Callable[[Sources, str, str], None]
+) -> None:
+    lower(sources, "postgres_password", "of the lower")
+    higher(sources, "postgres_password", "of the higher")
+    assert sources.load().postgres_password == SecretStr("of the higher")
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_every_secret_can_come_from_a_file(sources: Sources, secret: str) -> None:
+    sources.secret_file(secret, "postgres:// with spaces ")
+    assert getattr(sources.load(), secret).get_secret_value() == "postgres:// with spaces "
+
+
+def test_without_any_settings_it_serves_this_machine_from_a_file() -> None:
+    settings = load()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.postgres_connection_string is None
+    assert settings.public() == {}
+
+
+def test_names_are_taken_in_either_case(sources: Sources) -> None:
+    sources.mounted("RETENTION_DAYS", "7")
+    sources.write("mounted/max_batch_size", "5")
+    sources.toml("LOG_LEVEL", "WARNING")
+    settings = sources.load()
+    assert (settings.retention_days, settings.max_batch_size, settings.log_level) == (7, 5, "warning")
+
+
+def test_sources_are_merged_setting_by_setting(sources: Sources) -> None:
+    sources.toml("port", "1")
+    sources.mounted("retention_days", "2")
+    sources.environment("max_batch_size", "3")
+    sources.command_line("max_streams", "4")
+    settings = sources.load()
+    assert [settings.port, settings.retention_days, settings.max_batch_size, settings.max_streams] == [1, 2, 3, 4]
+
+
+def test_files_can_be_named_on_the_command_line(sources: Sources) -> None:
+    sources.command_line("config", str(sources.write("c.toml", "port = 1")))
+    sources.command_line("config_dir", str(sources.write("d/retention_days", "2").parent))
+    settings = sources.load()
+    assert (settings.port, settings.retention_days) == (1, 2)
+
+
+def test_other_files_in_the_directory_are_passed_over(sources: Sources) -> None:
+    sources.mounted("retention_days", "2")
+    sources.write("mounted/ca.crt", "not a setting")
+    assert sources.load().retention_days == 2
+
+
+WRONG = [
+    ("PORT", "http"),
+    ("PORT", ""),
+    ("PORT", "65536"),
+    ("PORT", "-1"),
+    ("ALLOW_ANONYMOUS", "perhaps"),
+    ("LOG_LEVEL", "loud"),
+    ("LOG_FORMAT", "xml"),
+    ("RETENTION_DAYS", "-1"),
+    ("RETENTION_DAYS", "1.5"),
+    ("MAX_BATCH_SIZE", "0"),
+    ("MAX_BATCH_SIZE", "10001"),
+    ("MAX_WAITING_EVENTS", "0"),
+    ("MAX_WAITING_MIB", "5"),
+    ("MAX_STREAMS", "-1"),
+    ("METRIC_SOURCES", "-1"),
+    ("POSTGRES_POOL_SIZE", "0"),
+    ("DRAIN_SECONDS", "301"),
+    ("DRAIN_SECONDS", "nan"),
+    ("GRACEFUL_SECONDS", "soon"),
+    ("HOST", "0.0.0.0"),
+    ("CONFIG", "/no/such/file"),
+    ("CONFIG", "/"),
+    ("CONFIG_DIR", "/no/such/folder"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_value_that_cannot_be_right_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert sentence().startswith(f"{name}: ")
+    assert value in sentence()
+
+
+def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "http")
+    parts = sentence("--max-batch-size", "0").split("; ")
+    assert [part.partition(":")[0] for part in parts] == ["PORT", "MAX_BATCH_SIZE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("postgres_connection_string", f"mysql://me:{CANARY}@db/events"),
+        ("postgres_connection_string", f"me:{CANARY}@db/events"),
+        ("postgres_connection_string", f"host=db password={CANARY}"),
+        ("postgres_connection_string", CANARY),
+        ("postgres_connection_string", f" postgres://me:{CANARY}@db"),
+    ],
+)
+@pytest.mark.parametrize("source", ORDER[:3], ids=lambda source: source.__name__)
+def test_a_wrong_secret_is_named_and_never_shown(
+    sources: Sources, name: str, content: str, source: Callable[[Sources, str, str], None]
+) -> None:
+    source(sources, name, content)
+    said = sentence(*sources.arguments)
+    assert said == "POSTGRES_CONNECTION_STRING: must begin with postgres:// or postgresql://"
+
+
+@pytest.mark.parametrize(
+    "url", [f"postgres://me:{CANARY}\u2100@db", f"postgres://{CANARY}[", f"postgres://[{CANARY}"]
+)
+def test_an_odd_url_is_never_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("POSTGRES_CONNECTION_STRING", url)
+    try:
+        said = str(load().public())
+    except SettingsError as error:
+        said = str(error)
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        f"postgres_password = ['{CANARY}']",
+        f"postgres_password = {{ a = '{CANARY}' }}",
+        f"[postgres_password]\na = '{CANARY}'",
+        f"postgres_password = {CANARY}",
+        f"postgres_password = '{CANARY}\n'",
+        f"postgres_pasword = '{CANARY}'",
+        f"port = 'x'\npostgres_password = '{CANARY}'",
+        f"host = '0.0.0.0'\npostgres_password = '{CANARY}'",
+    ],
+)
+def test_what_is_wrong_in_the_file_shows_no_secret(sources: Sources, toml: str) -> None:
+    said = sentence("--config", str(sources.write("c.toml", toml)))
+    assert CANARY not in said
+
+
+def test_secrets_are_masked_in_what_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_CONNECTION_STRING", f"postgresql://me:{CANARY}@db")
+    settings = load(["--postgres-password", CANARY, "--port", "0"])
+    assert settings.public()["port"] == "0"
+    assert CANARY not in f"{settings} {settings!r} {settings.public()}"
+
+
+def test_a_secret_whose_file_cannot_be_read_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PASSWORD_FILE", "/no/such/file")
+    assert sentence().startswith("POSTGRES_PASSWORD_FILE: cannot read /no/such/file: ")
+
+
+def test_an_unknown_name_in_the_file_is_an_error_with_what_was_meant(sources: Sources) -> None:
+    path = str(sources.write("c.toml", "retention_day = 5"))
+    assert sentence("--config", path) == "retention_day: there is no such setting; did you mean retention_days?"
+
+
+@pytest.mark.parametrize("arguments", [["--no-such", "1"], ["stray"], ["--port"]])
+def test_what_the_command_line_does_not_take_ends_it(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load(arguments)
+    assert caught.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_misspelt_variables_are_found() -> None:
+    environment = {"RETENTION_DAY": "1", "MAX_BACH_SIZE": "1", "LOGLEVEL": "x", "postgres_conection_string": "x"}
+    assert near_misses(environment) == {
+        "RETENTION_DAY": "RETENTION_DAYS",
+        "MAX_BACH_SIZE": "MAX_BATCH_SIZE",
+        "LOGLEVEL": "LOG_LEVEL",
+        "postgres_conection_string": "POSTGRES_CONNECTION_STRING",
+    }
+
+
+def test_what_is_spelt_right_or_is_another_thing_is_no_misspelling() -> None:
+    right = [name.upper() for name in Settings.model_fields] + list(Settings.model_fields)
+    others = ["PATH", "HOSTNAME", "HOME", "PORTS", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE", "KUBERNETES_PORT"]
+    assert near_misses(dict.fromkeys([*right, *others], "x")) == {}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_leave(host: str) -> None:
+    assert load(["--host", host]).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "", "example.org", "::ffff:10.0.0.1"])
+def test_any_other_bind_needs_leave(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = sentence("--host", host)
+    assert said.startswith(f"HOST: {host} ")
+    assert "ALLOW_ANONYMOUS=true" in said
+    assert load(["--host", host, "--allow-anonymous"]).host == host
+    monkeypatch.setenv("ALLOW_ANONYMOUS", "true")
+    assert load(["--host", host]).host == host
+
+
+def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load(["--help"], about="What it does.")
+    assert not caught.value.code
+    said = " ".join(capsys.readouterr().out.split())
+    assert "What it does." in said
+    options = said.partition(" options: ")[2]
+    for name, field in Settings.model_fields.items():
+        start = options.index(f"--{name.replace('_', '-')}")
+        default = "none" if field.default is None else str(field.default)
+        assert f"{field.description} (default: {default})" in options[start:], name
