@@ -37,7 +37,7 @@ store.reader      | asyncio msgspec sql            | errors events query store s
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
                                                      store.keep store.session store.reader migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
-                                                     store.faults store.fold store.keep store.session store.reader migrations
+                                                     store.faults store.fold store.reader migrations
 migrations*       | alembic sql                    | store.tables
 health            | asyncio                        | errors logs metrics store
 worker            | asyncio                        | errors logs metrics feed store health
