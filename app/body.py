@@ -16,6 +16,7 @@ else:
 
 MAX_BODY = 5 * 2**20  # bytes, on the wire and inflated
 SLICE = 4096  # bytes inflated at once: what follows a frame is copied, so small frames would cost the square
+MAX_FRAMES = 1000  # gzip members or zstd frames a body: an empty one inflates to nothing, but costs time
 MAX_ZSTD_WINDOW = 23  # 8 MiB, what RFC 9659 asks every decoder to have
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -91,74 +92,66 @@ async def _rest(receive: Receive, message: MutableMapping[str, Any], coding: "In
     return bytes(body)
 
 
-class Inflater(Protocol):
-    """One content coding."""
+class Decompressor(Protocol):
+    """What zlib and zstd have in common: one member or frame."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came after its end."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """At most that many bytes."""
+        ...
+
+
+class Inflater:
+    """A content coding: members or frames of `coding`, one after the other, each made by `make`."""
+
+    def __init__(self, coding: str, make: Callable[[], Decompressor]) -> None:
+        self._coding = coding
+        self._make = make
+        self._frame = make()
+        self._frames = 1
 
     def feed(self, chunk: bytes, room: int) -> bytes:
         """What the chunk inflates to. Raises TooLarge past `room` bytes, Malformed."""
-        ...
+        whole = bytearray()
+        while chunk:
+            if self._frame.eof:
+                self._begin()
+            try:
+                whole += self._frame.decompress(chunk, room - len(whole) + 1)
+            except (zlib.error, zstd.ZstdError) as error:
+                raise Malformed(f"the body is not {self._coding}: {error}") from None
+            if len(whole) > room:
+                raise TooLarge(f"a body may inflate to {MAX_BODY} bytes")
+            chunk = self._frame.unused_data if self._frame.eof else b""
+        return bytes(whole)
 
     def finish(self) -> None:
         """The body has ended. Raises Malformed where the coding has not."""
-        ...
+        if not self._frame.eof:
+            raise Malformed(f"the {self._coding} body ends too early")
+
+    def _begin(self) -> None:
+        self._frames += 1
+        if self._frames > MAX_FRAMES:
+            raise Malformed(f"the {self._coding} body has more than {MAX_FRAMES} parts")
+        self._frame = self._make()
 
 
-class Gzip:
-    """RFC 1952, also in several members."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=31)
-
-    def feed(self, chunk: bytes, room: int) -> bytes:
-        """What the chunk inflates to."""
-        whole = bytearray()
-        try:
-            while chunk:
-                if self._inflate.eof:
-                    self._inflate = zlib.decompressobj(wbits=31)
-                whole += self._inflate.decompress(chunk, room - len(whole) + 1)
-                if len(whole) > room:
-                    raise TooLarge(f"a body may inflate to {MAX_BODY} bytes")
-                chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
-        except zlib.error as error:
-            raise Malformed(f"the body is not gzip: {error}") from None
-        return bytes(whole)
-
-    def finish(self) -> None:
-        """The body has ended."""
-        if not self._inflate.eof:
-            raise Malformed("the gzip body ends too early")
+def _gzip() -> Decompressor:
+    return zlib.decompressobj(wbits=31)
 
 
-class Zstd:
-    """RFC 8878, also in several frames."""
-
-    def __init__(self) -> None:
-        self._inflate = self._new()
-
-    def feed(self, chunk: bytes, room: int) -> bytes:
-        """What the chunk inflates to."""
-        whole = bytearray()
-        try:
-            while chunk or not (self._inflate.needs_input or self._inflate.eof):
-                if self._inflate.eof:
-                    self._inflate = self._new()
-                whole += self._inflate.decompress(chunk, room - len(whole) + 1)
-                if len(whole) > room:
-                    raise TooLarge(f"a body may inflate to {MAX_BODY} bytes")
-                chunk = self._inflate.unused_data if self._inflate.eof else b""
-        except zstd.ZstdError as error:
-            raise Malformed(f"the body is not zstd: {error}") from None
-        return bytes(whole)
-
-    def finish(self) -> None:
-        """The body has ended."""
-        if not self._inflate.eof:
-            raise Malformed("the zstd body ends too early")
-
-    @staticmethod
-    def _new() -> "zstd.ZstdDecompressor":
-        return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW})
+def _zstd() -> Decompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW})
 
 
 def _coding(encoding: str | None) -> Inflater | None:
@@ -166,9 +159,9 @@ def _coding(encoding: str | None) -> Inflater | None:
         case "identity":
             return None
         case "gzip" | "x-gzip":
-            return Gzip()
+            return Inflater("gzip", _gzip)
         case "zstd":
-            return Zstd()
+            return Inflater("zstd", _zstd)
     raise UnsupportedType("Content-Encoding must be gzip, zstd, or absent")
 
 

@@ -25,13 +25,11 @@ class Feed:
 
     async def wait(self, seen: int, seconds: float) -> None:
         """Return once there is more than `seen`, or the feed is closed, or after `seconds`."""
-        if self.position > seen or self.closed:
-            return
-        news = self._news
         self.waiting += 1
         try:
             async with asyncio.timeout(seconds):
-                await news.wait()
+                while self.position <= seen and not self.closed:
+                    await self._news.wait()
         except TimeoutError:
             pass
         finally:

@@ -79,6 +79,8 @@ def _one(body: bytes, parser: Parser) -> Event:
     except Refused as refused:
         if refused.oversize:
             raise TooLarge(refused.detail) from None
+        if not _is_utf8(body):
+            raise Malformed(f"the body is not JSON: {_hint(body) or 'it is not UTF-8'}") from None
         if body.startswith(_GZIP):
             raise Malformed(f"the body is not JSON: {_hint(body)}") from None
         raise Invalid(refused.detail, errors=[_fault(0, refused)]) from None
@@ -110,6 +112,14 @@ def _fault(index: int, refused: Refused) -> Fault:
 
 def _too_many(max_events: int) -> TooLarge:
     return TooLarge(f"a request may carry {max_events} events, this one has more")
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _hint(body: bytes) -> str | None:

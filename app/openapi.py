@@ -9,7 +9,7 @@ from app import errors
 from app.errors import Problem
 from app.events import MAX_KEY, Stored
 from app.formats import CSV, JSON, NDJSON
-from app.query import MAX_VALUE, Parameter
+from app.query import MAX_REPEATED, MAX_VALUE, Parameter
 
 Schema = dict[str, Any]
 
@@ -95,7 +95,7 @@ def responses(*causes: type[Problem], **given: Schema) -> dict[int | str, dict[s
     found: dict[int | str, dict[str, Any]] = {}
     for name, content in given.items():
         found[int(name.removeprefix("ok_"))] = content
-    every: tuple[type[Problem], ...] = (*causes, errors.Internal)
+    every: tuple[type[Problem], ...] = (*causes, errors.HeadersTooLarge, errors.Internal)
     for cause in every:
         text = found.get(cause.status, {}).get("description", "")
         found[cause.status] = {
@@ -174,7 +174,8 @@ EXPORTS = (NDJSON, CSV)
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
-    schema = {"type": "array", "items": one.schema} if one.repeatable else one.schema
+    many = {"type": "array", "items": one.schema, "maxItems": MAX_REPEATED}
+    schema = many if one.repeatable else one.schema
     return {"name": one.name, "in": "query", "description": one.about, "schema": schema}
 
 

@@ -7,8 +7,11 @@
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 import socket
+import struct
+import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -18,6 +21,8 @@ from app.logs import log
 
 KEEP_ALIVE = 75  # seconds: longer than the proxies before us keep theirs, so that they close first
 BACKLOG = 2048
+SO_ATTACH_FILTER = 26  # of Linux
+_DROP = struct.pack("HBBI", 6, 0, 0, 0)  # a BPF program of one instruction: return 0, keep nothing of the packet
 LINGER = 0.3  # seconds between closing the listener and closing idle connections: requests are on their way
 
 
@@ -84,7 +89,10 @@ class Server(uvicorn.Server):
         yield
 
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
-        # Those whom the kernel has let in and nobody has met yet would be reset.
+        # Those whom the kernel has let in and nobody has met yet would be reset. Newcomers are not heard: they
+        # try again within a second, and are refused.
+        for listener in sockets:
+            _deafen(listener)
         waiting = [connection for listener in sockets for connection in _let_in(listener)]
         for server in self.servers:
             server.close()
@@ -105,7 +113,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A bound socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setblocking(False)
+    listener.settimeout(0)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -116,9 +124,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _deafen(listener: socket.socket) -> None:
+    if sys.platform == "linux":
+        program = ctypes.create_string_buffer(_DROP)
+        with contextlib.suppress(OSError):  # a kernel that lacks it leaves a gap of microseconds
+            listener.setsockopt(
+                socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program))
+            )
+
+
 def _let_in(listener: socket.socket) -> Iterator[socket.socket]:
     with contextlib.suppress(OSError):  # of which BlockingIOError says that nobody is left
         while True:
             connection, _ = listener.accept()
-            connection.setblocking(False)
+            connection.settimeout(0)
             yield connection

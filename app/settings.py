@@ -7,9 +7,10 @@ the configuration file, the defaults. A value that cannot be right stops the sta
 import difflib
 import ipaddress
 import os
+from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -94,6 +95,12 @@ class Settings(BaseSettings):
         if scheme.lower() not in ("postgres", "postgresql"):
             raise ValueError("must begin with postgres:// or postgresql://")
         return value
+
+    @model_validator(mode="after")
+    def _let_a_batch_wait(self) -> Self:
+        if self.max_waiting_events < self.max_batch_size:
+            raise ValueError("MAX_WAITING_EVENTS: must be at least MAX_BATCH_SIZE, or no full batch could be kept")
+        return self
 
     @model_validator(mode="after")
     def _refuse_an_open_door(self) -> Self:
@@ -182,10 +189,25 @@ def _read(variable: str, path: Path) -> str:
         raise SettingsError(f"{variable}: cannot read {path}: {error}") from error
 
 
+class _Parser(ArgumentParser):
+    """argparse, but what is wrong is one line, which names options and never repeats their values."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise SettingsError."""
+        what, colon, words = message.partition("unrecognized arguments: ")
+        options = [word.partition("=")[0] for word in words.split() if word.startswith("-")]
+        raise SettingsError(
+            f"{what}there is no option {' '.join(options) or 'without a name'}" if colon else message
+        )
+
+
 def load(arguments: Sequence[str] = (), *, program: str = "collector serve", about: str = "") -> Settings:
     """Read every source. Raises SettingsError with one line; `--help` prints all settings and exits."""
     source: CliSettingsSource[Any] = CliSettingsSource(
-        _described(about), cli_prog_name=program, cli_parse_args=list(arguments)
+        _described(about),
+        cli_prog_name=program,
+        cli_parse_args=list(arguments),
+        root_parser=_Parser(prog=program, description=about, allow_abbrev=False),
     )
     try:
         return Settings(_cli_settings_source=source)  # type: ignore[call-arg]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.body import MAX_BODY, SLICE, Bodies, ClientGone, Receive
+from app.body import MAX_BODY, MAX_FRAMES, SLICE, Bodies, ClientGone, Receive
 from app.errors import Draining, Malformed, TooLarge, UnsupportedType
 
 if sys.version_info >= (3, 14):
@@ -88,8 +88,13 @@ async def test_several_members_or_frames_are_one_body(
 
 
 async def test_many_small_members_or_frames_are_read(coding: str, pack: Callable[[bytes], bytes]) -> None:
-    # Were what follows each of them copied, a body of the full size would take minutes.
-    assert await read(pack(b"x") * 50_000, encoding=coding) == b"x" * 50_000
+    assert await read(pack(b"x") * MAX_FRAMES, encoding=coding) == b"x" * MAX_FRAMES
+
+
+async def test_more_of_them_than_anyone_needs_are_refused(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    # An empty one inflates to nothing, so no limit of bytes would end this.
+    with pytest.raises(Malformed, match="more than"):
+        await read(pack(b"") * (MAX_FRAMES + 1), encoding=coding)
 
 
 @pytest.mark.parametrize("encoding", ["GZIP", " gzip ", "x-gzip", "Zstd"])
