@@ -1,0 +1,1 @@
+"""The contract over HTTP, against a collector that runs as its users run it."""
