@@ -201,7 +201,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     clean = await _stopped(collector, server.hurried)
     log.info("left", failed=collector.loops.failed, clean=clean)
     code = 1 if collector.loops.failed else 0
-    if not clean:
+    if server.hurried.is_set() or not clean:
         collector.refusals.flush()
         # What hangs, such as a thread of SQLite's, would hold the interpreter too.
         os._exit(code)
