@@ -273,11 +273,14 @@ def _series(asked: StatsQuery, counts: list[Count]) -> dict[str, object]:
 
 
 def _verdict(request: Request, *, ok: bool, parts: Mapping[str, object]) -> Response:
-    body: dict[str, object] = {"status": "ok" if ok else "failing"}
-    if not ok or "verbose" in request.query_params:
-        body["parts"] = parts
-    headers = {"Cache-Control": "no-store"} | ({} if ok else {"Retry-After": "1"})
-    return Response(_encode(body), status_code=200 if ok else 503, media_type=JSON, headers=headers)
+    headers = {"Cache-Control": "no-store"}
+    if not ok:
+        # No cause of a failed request: not raised, so that it is neither counted nor logged as one.
+        problem = Unavailable("see parts")
+        document = problem.document() | {"parts": parts}
+        return Response(_encode(document), status_code=503, headers=problem.header_lines() | headers)
+    body = {"status": "ok"} | ({"parts": parts} if "verbose" in request.query_params else {})
+    return Response(_encode(body), media_type=JSON, headers=headers)
 
 
 def _says(*statuses: int) -> dict[int | str, dict[str, object]]:

@@ -119,6 +119,8 @@ class Readiness:
         self._metrics = metrics
         self._parts: tuple[Part, ...] = (Part("database", ok=False, detail="not asked yet"),)
         self._at = 0.0
+        self._seen: list[tuple[str, bool]] = []
+        self._told: list[tuple[str, bool]] = []
         self.draining = False
         self.commits_fail = False  # set by who commits; the check then tries to write
 
@@ -145,7 +147,6 @@ class Readiness:
             self._metrics.lag.set(max(0.0, time.monotonic() - due))
 
     async def _check(self) -> None:
-        was = [part.ok for part in self._parts]
         try:
             schema = await self._store.check(writing=self.commits_fail)
         except Unavailable as problem:
@@ -163,6 +164,14 @@ class Readiness:
             )
         self._at = time.monotonic()
         self._metrics.ready.set(self.ready)
-        if was != [part.ok for part in self._parts]:
-            write = log.info if self.ready else log.warning
-            write("ready" if self.ready else "not ready", **{part.name: part.detail for part in self._parts})
+        self._tell()
+
+    def _tell(self) -> None:
+        """One line for each change; none for what does not last from one turn to the next, as in a start."""
+        state = [(part.name, part.ok) for part in self._parts]
+        ready = all(part.ok for part in self._parts)
+        if state != self._told and (ready or state == self._seen):
+            write = log.info if ready else log.warning
+            write("ready" if ready else "not ready", **{part.name: part.detail for part in self._parts})
+            self._told = state
+        self._seen = state

@@ -1,5 +1,6 @@
 """POST /events, the fast lane: bytes to events, to the writer, to a receipt. Plain ASGI, before FastAPI."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +10,15 @@ import msgspec
 
 from app.body import Bodies
 from app.edge import Receive, Scope, Send, respond
-from app.errors import BadParameter, Conflict, Fault, Invalid, UnsupportedType
+from app.errors import BadParameter, Conflict, Fault, Invalid, Unavailable, UnsupportedType
 from app.events import MAX_KEY, Event, Parser, Stored
 from app.feed import Feed
 from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
 from app.metrics import Metrics
 from app.store import Kept, Reader
 from app.writer import GroupCommit
+
+LOOK_SECONDS = 1.0  # for the event that a duplicate repeats, after a commit that may have taken its time
 
 _CONFLICT = "another event with this source and id, but other content, is already kept"
 _encode = msgspec.json.Encoder().encode
@@ -119,8 +122,15 @@ class Ingest:
             raise Invalid(kept.reason, errors=[Fault(index=0, detail=kept.reason)])
         if kept.state == "new" and kept.at is not None:
             return 201, _encode(_stored(event, kept.seq, kept.at)), kept.seq
-        stored = await self._reader.event(kept.seq)
-        return 200, _encode({"seq": kept.seq} if stored is None else stored), kept.seq
+        return 200, _encode(await self._kept_before(kept.seq)), kept.seq
+
+    async def _kept_before(self, seq: int) -> Stored | dict[str, int]:
+        """The stored event; its number alone where no more is to be had now: the receipt holds anyway."""
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._reader.event(seq) or {"seq": seq}
+        except (Unavailable, TimeoutError):
+            return {"seq": seq}
 
 
 def _joined(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -225,6 +225,7 @@ def _fastapi(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,
         exception_handlers={
             Problem: _told,
             StarletteHTTPException: partial(_unrouted, router),

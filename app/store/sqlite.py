@@ -22,6 +22,7 @@ from app.store.reader import SqlReader
 from app.store.tables import micros
 
 DAY = 86_400_000_000  # microseconds
+MAINTAIN_SECONDS = 60.0  # for one turn; the next goes on where it ended
 PURGE_STEP = 500  # rows deleted in one transaction: the writer waits no longer than that takes
 BUSY_SECONDS = 2.0  # for another process that uses the file
 MIN_FREE_BYTES = 16 * 2**20  # on the file's disk, below which it is not ready
@@ -68,6 +69,13 @@ class SqliteStore:
 
     async def maintain(self, retention_days: int) -> Upkeep:
         """Make the schema if need be; drop what retention allows, in small steps between the groups."""
+        try:
+            async with asyncio.timeout(MAINTAIN_SECONDS):
+                return await self._maintain(retention_days)
+        except TimeoutError as error:
+            raise Unavailable("there is more to delete than one turn takes") from error
+
+    async def _maintain(self, retention_days: int) -> Upkeep:
         await self.migrate()
         if retention_days > 0:
             # Only whole days go, and only when their last moment is that long ago.
@@ -86,6 +94,8 @@ class SqliteStore:
         engine = _engine(self._path, 1, query_only=False)
         try:
             await upgrade(engine)
+        except Exception as error:
+            raise explain(error) or error from error
         finally:
             await engine.dispose()
 
