@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -36,41 +36,50 @@ class _Exchange:
     request_id: str
     scope: Scope
     send: Send
-    draining: Callable[[], bool]
+    readiness: Readiness
     status: int = 0
 
     async def pass_on(self, message: Message) -> None:
         """`send`, with the headers that every answer bears."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
-            if self.draining():
+            headers = message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+            if self.readiness.draining:
                 headers.append((b"connection", b"close"))
-            message = {**message, "headers": headers}
         await self.send(message)
 
 
 class Edge:
-    """Gives `POST /events` to `ingest` and all else to `app`; turns what they raise into problems."""
+    """Gives what has a lane of its own, by method and path, to that lane, and all else to `app`; turns what they
+    raise into problems. `verbose`: a line of debug for every request."""
 
     def __init__(
-        self, *, ingest: App, app: App, readiness: Readiness, metrics: Metrics, refusals: Refusals, ids: str
+        self,
+        *,
+        lanes: Mapping[tuple[str, str], App],
+        app: App,
+        readiness: Readiness,
+        metrics: Metrics,
+        refusals: Refusals,
+        ids: str,
+        verbose: bool,
     ) -> None:
-        self._ingest = ingest
+        self._lanes = lanes
         self._app = app
         self._readiness = readiness
         self._metrics = metrics
         self._refusals = refusals
+        self._verbose = verbose
         self._ids = (f"{ids}-{n:x}" for n in count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         start = time.perf_counter()
-        exchange = _Exchange(self._request_id(scope), scope, send, lambda: self._readiness.draining)
-        fast = scope["path"] == "/events" and scope["method"] == "POST"
+        exchange = _Exchange(self._request_id(scope), scope, send, self._readiness)
+        lane = self._lanes.get((scope["method"], scope["path"]), self._app)
         try:
             _refuse_odd(scope)
-            await (self._ingest if fast else self._app)(scope, receive, exchange.pass_on)
+            await lane(scope, receive, exchange.pass_on)
             if problem := scope.get(PROBLEM):
                 self._note(exchange, problem)
         except ClientGone:
@@ -83,7 +92,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last place that can say which request it was
             self._note_bug(exchange, error)
             await self._answer(exchange, Internal())
-        self._count(exchange, time.perf_counter() - start, fast=fast)
+        self._count(exchange, time.perf_counter() - start, scope["path"] if lane is not self._app else None)
 
     def _note(self, exchange: _Exchange, problem: Problem) -> None:
         if isinstance(problem, Unavailable):
@@ -98,7 +107,7 @@ class Edge:
             await respond(exchange.pass_on, problem.status, problem.header_lines(), body_of(problem))
 
     def _note_bug(self, exchange: _Exchange, error: Exception) -> None:
-        trace = _TRACE.fullmatch(_header(exchange.scope, b"traceparent") or b"")
+        trace = _TRACE.fullmatch(header(exchange.scope, b"traceparent") or b"")
         log.error(
             "bug",
             request_id=exchange.request_id,
@@ -108,20 +117,16 @@ class Edge:
             exc_info=error,
         )
 
-    def _count(self, exchange: _Exchange, seconds: float, *, fast: bool) -> None:
-        route = "/events" if fast else getattr(exchange.scope.get("route"), "path", "_other")
-        name = f"POST {route}" if fast else route
-        self._metrics.answered(name, exchange.status, None if route == STREAM else seconds)
-        log.debug(
-            "answered",
-            request_id=exchange.request_id,
-            route=name,
-            status=exchange.status,
-            ms=round(seconds * 1000, 3),
-        )
+    def _count(self, exchange: _Exchange, seconds: float, route: str | None) -> None:
+        path = route or getattr(exchange.scope.get("route"), "path", None)
+        name = f"{exchange.scope['method']} {path}" if path else "_other"
+        self._metrics.answered(name, exchange.status, None if path == STREAM else seconds)
+        if self._verbose:
+            ms = round(seconds * 1000, 3)
+            log.debug("answered", request_id=exchange.request_id, route=name, status=exchange.status, ms=ms)
 
     def _request_id(self, scope: Scope) -> str:
-        given = _header(scope, b"x-request-id")
+        given = header(scope, b"x-request-id")
         return given.decode() if given and _ID.fullmatch(given) else next(self._ids)
 
 
@@ -148,7 +153,8 @@ async def respond(send: Send, status: int, headers: dict[str, str], body: bytes)
     await send({"type": "http.response.body", "body": body})
 
 
-def _header(scope: Scope, name: bytes) -> bytes | None:
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first line of a header, whose name is in lower case."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,6 +18,16 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for 
 
 OTHER = "_other"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Children(dict[Any, Callable[..., None]]):
+    """What `make` gave for each key."""
+
+    def __init__(self, make: Callable[[Any], Callable[..., None]]) -> None:
+        self._make = make
+
+    def __missing__(self, key: Any) -> Callable[..., None]:
+        return self.setdefault(key, self._make(key))
 
 
 class Metrics:
@@ -75,6 +86,9 @@ class Metrics:
         self.days_ahead = Gauge(
             "collector_partition_days_ahead", "Days after today that the log has room for.", registry=registry
         )
+        # `labels` costs more than the counting, so what it gave is kept: statuses and routes are few.
+        self._statuses = _Children(lambda status: self._responses.labels(status).inc)
+        self._routes = _Children(lambda route: self._seconds.labels(route).observe)
         self._max_sources = max_sources
         self._sources: dict[str, Callable[[float], None]] = {}
         self._other = self._events.labels(OTHER).inc
@@ -90,9 +104,9 @@ class Metrics:
 
     def answered(self, route: str, status: int, seconds: float | None) -> None:
         """Count an answer; `seconds` None where its duration says nothing."""
-        self._responses.labels(status).inc()
+        self._statuses[status]()
         if seconds is not None:
-            self._seconds.labels(route).observe(seconds)
+            self._routes[route](seconds)
 
     def failed(self, cause: str) -> None:
         """Count an answer of 500 or above."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+import msgspec
+
 from app.events import Event, Stored
 from app.query import Filter, PageQuery, StatsQuery
 
@@ -13,8 +15,7 @@ from app.query import Filter, PageQuery, StatsQuery
 CODE = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """What became of an event: `seq` and `at` are those of the event that is stored.
 
     `conflict`: an event with this identity and other content is stored. `refused`: the database does not take
@@ -123,6 +124,14 @@ class Store(Protocol):
 
         Raises Unavailable, whose outcome says whether it is certain that nothing was kept.
         """
+        ...
+
+    async def version(self) -> int:
+        """A number that every commit moves, before it can be read. Raises Unavailable."""
+        ...
+
+    async def settled(self) -> int | None:
+        """The same; None while a commit is under way, since its number may have moved already."""
         ...
 
     async def check(self, *, writing: bool) -> Schema:

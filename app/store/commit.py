@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
@@ -14,7 +14,9 @@ from app.store.faults import certain, problem
 
 COMMIT_SECONDS = 2.0  # for one group; it takes milliseconds, so more means that something hangs
 PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
-ATTEMPTS = 3
+ATTEMPTS = 4
+
+How = Literal["lean", "plain", "locked"]  # the statement: for new identities only, for any, for any under the lock
 DAYS_AHEAD = 7
 
 
@@ -58,6 +60,7 @@ class Committer:
         self._on_unreplicated = on_unreplicated
         self._unreplicated = False
         self._staged = False
+        self._hopeful = True  # that the identities of a large group are all new
 
     async def each(self, events: Sequence[Event]) -> list[Kept]:
         """Every event by itself: what the database does not take is refused, its neighbours are kept."""
@@ -132,20 +135,21 @@ class Committer:
     ) -> list[Kept]:
         """Send the statement again where the first failure says how to help."""
         rows = keep.records(events)
-        if len(rows) >= keep.STAGED_ROWS:
+        if staged := len(rows) >= keep.STAGED_ROWS:
             await self._stage(connection, rows)
-        locked = False
+        how: How = "lean" if staged and self._hopeful else "plain"
         for _ in range(ATTEMPTS - 1):
             try:
-                return await _keep(connection, rows, strict=strict, locked=locked)
+                return await self._keep(connection, rows, strict=strict, how=how)
             except asyncpg.UniqueViolationError:
-                # Another replica committed the same identity between our snapshot and our lock.
-                locked = True
+                # Lean: not all of them were new. Plain: another replica committed one of them between our snapshot
+                # and our lock.
+                how = "plain" if how == "lean" else "locked"
             except asyncpg.CheckViolationError:
                 await connection.execute("SELECT collector_add_days($1)", DAYS_AHEAD)
             except asyncpg.InvalidCachedStatementError:
                 await connection.reload_schema_state()
-        return await _keep(connection, rows, strict=strict, locked=True)
+        return await self._keep(connection, rows, strict=strict, how="locked")
 
     async def _stage(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> None:
         if self._staged:
@@ -156,17 +160,26 @@ class Committer:
         except UnicodeEncodeError as error:
             raise asyncpg.DataError(str(error)) from error
 
-
-async def _keep(
-    connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, locked: bool
-) -> list[Kept]:
-    if not locked:
-        answer = await _statement(connection, rows, strict=strict)
-    else:
-        async with connection.transaction():
-            await connection.execute(keep.LOCK)
+    async def _keep(
+        self, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, how: How
+    ) -> list[Kept]:
+        if how == "lean":
+            return await self._lean(connection, len(rows))
+        if how == "plain":
             answer = await _statement(connection, rows, strict=strict)
-    return [_kept(*row) for row in answer]
+        else:
+            async with connection.transaction():
+                await connection.execute(keep.LOCK)
+                answer = await _statement(connection, rows, strict=strict)
+        results = [_kept(*row) for row in answer]
+        self._hopeful = all(kept.state == "new" for kept in results)
+        return results
+
+    async def _lean(self, connection: asyncpg.Connection, count: int) -> list[Kept]:
+        self._hopeful = False  # until it has gone well: a resend comes in many groups
+        first, at = await connection.fetchrow(keep.LEAN, count)
+        self._hopeful = True
+        return [Kept("new", seq, at) for seq in range(first, first + count)]
 
 
 async def _statement(

@@ -34,6 +34,17 @@ w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '')
   FROM i HAVING max(r) = 0 AND bool_or(same))
 SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FROM i LEFT JOIN b ON true ORDER BY n
 """
+# The same for rows of which no identity is known yet: no join, no numbering, one row of answer. Should one be known
+# after all, the primary key of event_ids says so and KEEP has to do.
+LEAN = f"""
+WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({ORDER_LOCK}), clock_timestamp() AS at),
+b AS MATERIALIZED (SELECT at, setval('event_seq', greatest(coalesce(pg_sequence_last_value('event_seq'), 0),
+    (extract(epoch FROM at) * 1000000)::bigint) + $1::bigint) - $1::bigint + 1 AS first FROM l),
+k AS (INSERT INTO event_ids SELECT key, hash, first + n FROM incoming, b WHERE key IS NOT NULL),
+e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
+  SELECT first + n, at, coalesce(time, at), source, action, id, subject, data FROM incoming, b)
+SELECT first, at FROM b
+"""
 _UNNEST = "unnest({}) AS t({})".format(
     ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(_TYPES, 2)), ", ".join(COLUMNS)
 )

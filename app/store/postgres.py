@@ -39,6 +39,8 @@ _READING = {
     "jit": "off",
 }
 _CHECKING = {"application_name": "collector check", "statement_timeout": "900", "jit": "off"}
+_VERSION = "SELECT last_value FROM event_seq"
+_SETTLED = f"SELECT last_value, pg_try_advisory_xact_lock_shared({ORDER_LOCK}) FROM event_seq"
 _CHECK = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, revision, min_code
 FROM schema_version"""
 # A record in the WAL, waited for as any commit is: it fails on a full disk. Under the lock, as any commit is, so
@@ -70,6 +72,8 @@ class PostgresStore:
         preparations = (session.for_receipts, session.for_times, session.for_digests, session.for_staging)
         self._committer = Committer(lambda: self.connect(_WRITING, *preparations), on_unreplicated)
         self._checker = Held(lambda: self.connect(_CHECKING, session.for_receipts))
+        self._versions = Held(lambda: self.connect(_CHECKING))
+        self._asking = asyncio.Lock()
 
     async def connect(self, settings: dict[str, str], *preparations: Preparation) -> asyncpg.Connection:
         """A connection of one's own, to the server that takes writes."""
@@ -94,6 +98,16 @@ class PostgresStore:
         if not strict:
             return await fold.folded(events, self._committer.each)
         return fold.conflicts(events) or await fold.folded(events, self._committer.all)
+
+    async def version(self) -> int:
+        """The last number given."""
+        (version,) = await self._ask(_VERSION)
+        return int(version)
+
+    async def settled(self) -> int | None:
+        """The last number given, unless somebody holds the lock under which numbers are."""
+        version, free = await self._ask(_SETTLED)
+        return int(version) if free else None
 
     async def check(self, *, writing: bool) -> Schema:
         """Whether an event could be kept now."""
@@ -146,7 +160,16 @@ class PostgresStore:
         """Let go of every connection."""
         self._committer.close()
         self._checker.drop()
+        self._versions.drop()
         await self._engine.dispose()
+
+    async def _ask(self, question: str) -> asyncpg.Record:
+        try:
+            async with self._asking, asyncio.timeout(CHECK_SECONDS):
+                return await (await self._versions.get()).fetchrow(question)
+        except Exception as error:
+            self._versions.drop()
+            raise explain(error) or error from error
 
     def _reading(self, pool_size: int) -> AsyncEngine:
         return create_async_engine(

@@ -45,6 +45,7 @@ class SqliteStore:
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._connection: sqlite3.Connection | None = None
+        self._versions: sqlite3.Connection | None = None
         self._engine = _engine(path, READERS, query_only=True)
         self.reader = SqlReader(self._engine, explain)
 
@@ -59,6 +60,20 @@ class SqliteStore:
             )
 
         return await fold.folded(events, commit)
+
+    async def version(self) -> int:
+        """What SQLite itself counts: it moves whenever another connection, of any process, has committed."""
+        try:
+            if self._versions is None:
+                self._versions = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            (version,) = self._versions.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error as error:
+            raise _problem(error, writes=False) from error
+        return int(version)
+
+    async def settled(self) -> int | None:
+        """The same: here a commit is seen at once, or not at all."""
+        return await self.version()
 
     async def check(self, *, writing: bool) -> Schema:
         """Whether an event could be kept now."""

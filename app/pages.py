@@ -1,0 +1,127 @@
+"""GET /events as JSON, the other fast lane: a page from memory while nothing new was committed. Plain ASGI."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+
+from app import query
+from app.cache import CachedPage, Pages
+from app.edge import App, Receive, Scope, Send, header
+from app.errors import NotAcceptable
+from app.events import Stored
+from app.formats import CSV, JSON, NDJSON
+from app.query import PageQuery
+from app.store import Page, Reader
+
+PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on
+PIECE = 100  # events asked for at once: at most 25 MiB
+MAX_KEY_BYTES = 2048  # of a query string; a longer one is read every time
+
+_encode = msgspec.json.Encoder().encode
+
+
+class PageLane:
+    """Serves pages of JSON; leaves whatever else `Accept` asks for to `exports`."""
+
+    def __init__(self, *, reader: Reader, pages: Pages, exports: App, now: Callable[[], datetime]) -> None:
+        self._reader = reader
+        self._pages = pages
+        self._exports = exports
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Raises what the answer is to tell."""
+        accept = header(scope, b"accept")
+        if accept is not None and accepted(accept.decode("latin-1")) != JSON:
+            await self._exports(scope, receive, send)
+            return
+        asked: bytes = scope["query_string"]
+        page = await self._page(asked)
+        if matches(header(scope, b"if-none-match"), page.etag):
+            await send({"type": "http.response.start", "status": 304, "headers": list(page.headers)})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        headers = [*page.headers, (b"content-length", b"%d" % len(page.body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": page.body})
+
+    async def _page(self, asked: bytes) -> CachedPage:
+        async def read(version: int | None) -> CachedPage:
+            return await self._read(asked, version)
+
+        # What is so long ago, or was, changes with the clock alone.
+        if len(asked) > MAX_KEY_BYTES or b"since" in asked or b"until" in asked:
+            return await read(None)
+        return await self._pages.get(asked, read)
+
+    async def _read(self, asked: bytes, version: int | None) -> CachedPage:
+        read_at = time.monotonic()
+        items = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
+        page = await bounded(self._reader, query.page_query(items, self._now))
+        body = _encode(page.events)
+        etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
+        headers = (
+            (b"content-type", JSON.encode()),
+            (b"etag", etag.encode()),
+            (b"cache-control", b"no-cache"),
+            (b"vary", b"accept"),
+            (b"link", f'<{_next(items, page.next)}>; rel="next"'.encode()),
+        )
+        return CachedPage(body, headers, etag, version, read_at)
+
+
+async def bounded(reader: Reader, asked: PageQuery) -> Page:
+    """A page, gathered in pieces so that large events do not fill the memory."""
+    limit = asked.limit or query.DEFAULT_LIMIT
+    events: list[Stored] = []
+    size = 0
+    while True:
+        piece = min(PIECE, limit - len(events))
+        page = await reader.page(replace(asked, limit=piece))
+        events += page.events
+        size += sum(len(bytes(event.data)) for event in page.events)
+        # A piece that is not full ends at the log's end, or at the edge of what one request may look at.
+        if len(page.events) < piece or len(events) == limit or size > PAGE_BYTES:
+            return replace(page, events=events)
+        asked = replace(asked, cursor=page.next)
+
+
+@lru_cache(256)
+def accepted(accept: str) -> str:
+    """The media type to answer with. Raises NotAcceptable."""
+    wanted: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        wanted[media] = float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
+    offers = {media: _quality(media, wanted) for media in (JSON, NDJSON, CSV)}
+    best = max(offers, key=lambda media: offers[media])
+    if not offers[best]:
+        raise NotAcceptable(f"there is {JSON}, {NDJSON} and {CSV}")
+    return best
+
+
+def _quality(media: str, wanted: dict[str, float]) -> float:
+    ranges = (media, media.split("/")[0] + "/*", "*/*")
+    return next((wanted[one] for one in ranges if one in wanted), 0.0)
+
+
+def matches(if_none_match: bytes | None, etag: str) -> bool:
+    """Whether a client has this page already."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.decode("latin-1").split(",")]
+    return etag in tags or tags == ["*"]
+
+
+def _next(items: list[tuple[str, str]], cursor: int | None) -> str:
+    kept = [(name, value) for name, value in items if name != "cursor"]
+    # An empty log has no position yet: the same request, again, is how to go on.
+    kept += [] if cursor is None else [("cursor", str(cursor))]
+    return f"/events?{urlencode(kept)}" if kept else "/events"
