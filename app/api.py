@@ -1,10 +1,8 @@
 """The other routes: HTTP in, HTTP out."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
-from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -12,18 +10,14 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app import openapi, query
 from app.errors import BadParameter, CursorGone, NotAcceptable, NotFound, Overloaded, Unavailable
-from app.events import Stored
 from app.feed import Feed
-from app.formats import CSV, JSON, NDJSON, write_csv, write_ndjson
+from app.formats import JSON, NDJSON, accepted, write_csv, write_ndjson
 from app.health import Loops, Readiness
 from app.metrics import CONTENT_TYPE, Metrics
-from app.query import PageQuery, StatsQuery
+from app.query import StatsQuery
 from app.static import static
 from app.store import Count, Page, Reader
 from app.stream import stream
-
-PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on
-PIECE = 100  # events asked for at once: at most 25 MiB
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,7 +47,7 @@ def routes(services: Services) -> APIRouter:
 
     get(
         "/events",
-        api.page,
+        api.export,
         responses=openapi.responses(
             *reading,
             NotAcceptable,
@@ -115,23 +109,14 @@ class _Api:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def page(self, request: Request) -> Response:
+    async def export(self, request: Request) -> Response:
         """Read events, newest first. Sent with `Accept: application/x-ndjson` or `text/csv`: all that match."""
-        media = _accepted(request.headers.get("accept", "*/*"))
-        asked = query.page_query(request.query_params.multi_items(), self._services.now, unlimited=media != JSON)
-        if media != JSON:
-            return await self._export(asked, media)
-        page = await _bounded(self._services.reader, asked)
-        body = _encode(page.events)
-        headers = {
-            "ETag": f'"{blake2b(body, digest_size=16).hexdigest()}"',
-            "Cache-Control": "no-cache",
-            "Vary": "Accept",
-            "Link": f'<{_next(request, page.next)}>; rel="next"',
-        }
-        if _matches(request.headers.get("if-none-match"), headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        return Response(body, media_type=JSON, headers=headers)
+        media = accepted(request.headers.get("accept", "*/*"))
+        asked = query.page_query(request.query_params.multi_items(), self._services.now, unlimited=True)
+        pages = self._services.reader.scan(asked)
+        first = await anext(pages)  # before the answer begins: what goes wrong here still has a status
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+        return StreamingResponse(_written(first, pages, media), media_type=media, headers=headers)
 
     async def event(self, request: Request) -> Response:
         """Read one event."""
@@ -191,12 +176,6 @@ class _Api:
             return RedirectResponse("docs")
         return static(f"docs/{request.path_params.get('name', 'index.html')}")
 
-    async def _export(self, asked: PageQuery, media: str) -> Response:
-        pages = self._services.reader.scan(asked)
-        first = await anext(pages)  # before the answer begins: what goes wrong here still has a status
-        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
-        return StreamingResponse(_written(first, pages, media), media_type=media, headers=headers)
-
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         with self._services.metrics.stream():
             async for frame in frames:
@@ -207,53 +186,6 @@ async def _written(first: Page, pages: AsyncIterator[Page], media: str) -> Async
     yield write_ndjson(first.events) if media == NDJSON else write_csv(first.events, header=True)
     async for page in pages:
         yield write_ndjson(page.events) if media == NDJSON else write_csv(page.events, header=False)
-
-
-async def _bounded(reader: Reader, asked: PageQuery) -> Page:
-    """A page, gathered in pieces so that large events do not fill the memory."""
-    limit = asked.limit or query.DEFAULT_LIMIT
-    events: list[Stored] = []
-    size = 0
-    while True:
-        piece = min(PIECE, limit - len(events))
-        page = await reader.page(replace(asked, limit=piece))
-        events += page.events
-        size += sum(len(bytes(event.data)) for event in page.events)
-        # A piece that is not full ends at the log's end, or at the edge of what one request may look at.
-        if len(page.events) < piece or len(events) == limit or size > PAGE_BYTES:
-            return replace(page, events=events)
-        asked = replace(asked, cursor=page.next)
-
-
-def _next(request: Request, cursor: int | None) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    # An empty log has no position yet: the same request, again, is how to go on.
-    kept += [] if cursor is None else [("cursor", str(cursor))]
-    return f"/events?{urlencode(kept)}" if kept else "/events"
-
-
-def _accepted(accept: str) -> str:
-    """The media type to answer with. Raises NotAcceptable."""
-    wanted: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        media, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-        wanted[media] = float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
-    offers = {media: _quality(media, wanted) for media in (JSON, NDJSON, CSV)}
-    best = max(offers, key=lambda media: offers[media])
-    if not offers[best]:
-        raise NotAcceptable(f"there is {JSON}, {NDJSON} and {CSV}")
-    return best
-
-
-def _quality(media: str, wanted: Mapping[str, float]) -> float:
-    ranges = (media, media.split("/", maxsplit=1)[0] + "/*", "*/*")
-    return next((wanted[one] for one in ranges if one in wanted), 0.0)
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    return etag in tags or tags == ["*"]
 
 
 def _series(asked: StatsQuery, counts: list[Count]) -> dict[str, object]:

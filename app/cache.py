@@ -84,10 +84,9 @@ class Pages:
     async def get(self, key: bytes, read: Callable[[int | None], Awaitable[CachedPage]]) -> CachedPage:
         """The page of this key; `read` reads it from the database. Raises what that raised."""
         page = self._pages.get(key)
-        if page is not None and time.monotonic() - page.read_at < KEPT_SECONDS:
-            # Either nothing was committed since it was read, or it does not do.
-            if await self._version.get() == page.version:
-                return page
+        kept = page is not None and time.monotonic() - page.read_at < KEPT_SECONDS
+        if kept and page and await self._version.get() == page.version:
+            return page
         return await self._fresh(key, read)
 
     async def _fresh(self, key: bytes, read: Callable[[int | None], Awaitable[CachedPage]]) -> CachedPage:

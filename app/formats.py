@@ -4,10 +4,11 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
-from app.errors import Fault, Invalid, Malformed, TooLarge
+from app.errors import Fault, Invalid, Malformed, NotAcceptable, TooLarge
 from app.events import Event, NotJson, Parser, Refused, Stored, TooMany
 
 JSON = "application/json"
@@ -71,6 +72,26 @@ def write_csv(events: Iterable[Stored], *, header: bool) -> bytes:
     for event in events:
         rows.writerow([_cell(getattr(event, field)) for field in _FIELDS])
     return text.getvalue().encode()
+
+
+@lru_cache(256)
+def accepted(accept: str) -> str:
+    """The media type to answer with. Raises NotAcceptable."""
+    wanted: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        wanted[media] = float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
+    offers = {media: _quality(media, wanted) for media in (JSON, NDJSON, CSV)}
+    best = max(offers, key=lambda media: offers[media])
+    if not offers[best]:
+        raise NotAcceptable(f"there is {JSON}, {NDJSON} and {CSV}")
+    return best
+
+
+def _quality(media: str, wanted: dict[str, float]) -> float:
+    ranges = (media, media.split("/", maxsplit=1)[0] + "/*", "*/*")
+    return next((wanted[one] for one in ranges if one in wanted), 0.0)
 
 
 def _one(body: bytes, parser: Parser) -> Event:

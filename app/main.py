@@ -19,6 +19,7 @@ from app import openapi
 from app.about import NAME, VERSION
 from app.api import Services, routes
 from app.body import Bodies
+from app.cache import Pages
 from app.edge import PROBLEM, App, Edge, body_of
 from app.errors import (
     BadParameter,
@@ -40,6 +41,7 @@ from app.health import Loops, Readiness
 from app.ingest import Ingest
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
+from app.pages import PageLane
 from app.server import Server, listen
 from app.settings import Settings, near_misses
 from app.store import Kept, Store
@@ -69,13 +71,16 @@ class Collector:
         )
         self.metrics.waiting.set_function(lambda: self.writer.waiting)
         self._settings = settings
+        services = self._services()
+        rest: App = _fastapi(services)
         self.app: App = Edge(
-            ingest=self._ingest(),
-            app=_fastapi(self._services()),
+            lanes={("POST", "/events"): self._ingest(), ("GET", "/events"): self._page_lane(services, rest)},
+            app=rest,
             readiness=self.readiness,
             metrics=self.metrics,
             refusals=self.refusals,
             ids=secrets.token_hex(4),
+            verbose=settings.log_level == "debug",
         )
 
     def start(self) -> None:
@@ -128,6 +133,10 @@ class Collector:
             bodies=self.bodies,
             max_events=self._settings.max_batch_size,
         )
+
+    def _page_lane(self, services: Services, exports: App) -> PageLane:
+        pages = Pages(version=self.store.version, settled=self.store.settled)
+        return PageLane(reader=self.store.reader, pages=pages, exports=exports, now=services.now)
 
     def _services(self) -> Services:
         return Services(

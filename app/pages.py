@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,9 +12,8 @@ import msgspec
 from app import query
 from app.cache import CachedPage, Pages
 from app.edge import App, Receive, Scope, Send, header
-from app.errors import NotAcceptable
 from app.events import Stored
-from app.formats import CSV, JSON, NDJSON
+from app.formats import JSON, accepted
 from app.query import PageQuery
 from app.store import Page, Reader
 
@@ -90,26 +88,6 @@ async def bounded(reader: Reader, asked: PageQuery) -> Page:
         if len(page.events) < piece or len(events) == limit or size > PAGE_BYTES:
             return replace(page, events=events)
         asked = replace(asked, cursor=page.next)
-
-
-@lru_cache(256)
-def accepted(accept: str) -> str:
-    """The media type to answer with. Raises NotAcceptable."""
-    wanted: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        media, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-        wanted[media] = float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
-    offers = {media: _quality(media, wanted) for media in (JSON, NDJSON, CSV)}
-    best = max(offers, key=lambda media: offers[media])
-    if not offers[best]:
-        raise NotAcceptable(f"there is {JSON}, {NDJSON} and {CSV}")
-    return best
-
-
-def _quality(media: str, wanted: dict[str, float]) -> float:
-    ranges = (media, media.split("/")[0] + "/*", "*/*")
-    return next((wanted[one] for one in ranges if one in wanted), 0.0)
 
 
 def matches(if_none_match: bytes | None, etag: str) -> bool:

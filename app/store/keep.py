@@ -34,8 +34,9 @@ w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '')
   FROM i HAVING max(r) = 0 AND bool_or(same))
 SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FROM i LEFT JOIN b ON true ORDER BY n
 """
-# The same for rows of which no identity is known yet: no join, no numbering, one row of answer. Should one be known
-# after all, the primary key of event_ids says so and KEEP has to do.
+
+# The same for rows of which no identity is known yet: no join, no numbering, one row of answer. Should one be
+# known after all, the primary key of event_ids says so and KEEP has to do.
 LEAN = f"""
 WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({ORDER_LOCK}), clock_timestamp() AS at),
 b AS MATERIALIZED (SELECT at, setval('event_seq', greatest(coalesce(pg_sequence_last_value('event_seq'), 0),
