@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from json import JSONDecodeError
 from json import loads as lenient_loads
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ MAX_EVENT_BYTES = 256 * 1024  # of one event's JSON text
 MAX_TEXT = 200  # characters of source, action, id and subject
 MAX_DEPTH = 32  # levels of arrays and objects in data
 MAX_INTEGER = 2**63 - 1
+AT_ONCE = MAX_EVENT_BYTES  # bytes of an array that one call decodes: meanwhile nothing else runs
 LABELS_KNOWN = 4096  # sources and actions whose check is remembered
 MAX_KEY = MAX_TEXT - len("/999999")  # characters of an Idempotency-Key, of which ids are made
 
@@ -219,36 +221,34 @@ def _data(value: Any) -> str:
     except OverflowError:
         raise Refused("data has an integer past 64 bits", "/data") from None
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH or _SUSPECT.search(text):
-        _inspect(value, MAX_DEPTH)
+        _inspect([value])
     return text.decode()
 
 
-def _inspect(value: Any, levels: int) -> None:
-    """Walk what looked suspicious. `levels` are those still allowed."""
-    if isinstance(value, str):
-        if "\0" in value:
+def _inspect(level: list[Any]) -> None:
+    """Look through what looked suspicious, one level at a time, which costs far less than value by value."""
+    for _ in range(MAX_DEPTH + 1):
+        lists = [value for value in level if type(value) is list]
+        dicts = [value for value in level if type(value) is dict]
+        for value in level:
+            if type(value) is int and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+                raise Refused("data has an integer past 64 bits", "/data")
+        if any("\0" in value for value in level if type(value) is str):
             raise Refused("data has a NUL character", "/data")
-    elif isinstance(value, int):
-        if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
-            raise Refused("data has an integer past 64 bits", "/data")
-    elif isinstance(value, dict | list):
-        if levels == 0:
-            raise Refused(f"data is deeper than {MAX_DEPTH} levels", "/data")
-        for inner in value:
-            _inspect(inner, levels - 1)
-        if isinstance(value, dict):
-            for inner in value.values():
-                _inspect(inner, levels - 1)
+        if not lists and not dicts:
+            return
+        level = [*chain.from_iterable(lists), *chain.from_iterable(chain(one, one.values()) for one in dicts)]
+    raise Refused(f"data is deeper than {MAX_DEPTH} levels", "/data")
 
 
 def _decoded_at_once(text: bytes, limit: int) -> list[_Wire] | None:
     """All of an array in one call; None where some item needs to be looked at alone. Raises TooMany."""
     try:
-        # The items are counted before they are read: a body of `[1,1,1` may hold millions.
-        if len(text) > MAX_EVENT_BYTES or text.count(b",") >= limit:
-            raws = _few(_decode_raws(text), limit)
-            if any(len(bytes(raw)) > MAX_EVENT_BYTES for raw in raws):
-                return None
+        if len(text) > AT_ONCE:
+            return None
+        # The items are counted before they are read: a body of `[1,1,1` may hold thousands.
+        if text.count(b",") >= limit:
+            _few(_decode_raws(text), limit)
         return _decode_list(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
@@ -274,6 +274,8 @@ def _items(text: bytes, limit: int) -> list[bytes]:
 
 def _split(text: bytes, limit: int) -> list[bytes]:
     """Cut an array at its own commas by counting brackets, whatever the items hold. Raises NotJson, TooMany."""
+    if not text.rstrip().endswith(b"]"):
+        raise NotJson("the array does not end where the body does")
     characters = text.decode(errors="surrogateescape").strip()
     depth, start, items = 0, 1, []
     for token in _SPLIT.finditer(characters):

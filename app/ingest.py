@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from app.store import Kept, Reader
 from app.writer import GroupCommit
 
 LOOK_SECONDS = 1.0  # for the event that a duplicate repeats, after a commit that may have taken its time
+INLINE_BYTES = 32 * 1024  # of a body that is parsed on the event loop, in about a millisecond
 
 _CONFLICT = "another event with this source and id, but other content, is already kept"
 _encode = msgspec.json.Encoder().encode
@@ -52,6 +54,7 @@ class Ingest:
         self._metrics = metrics
         self._bodies = bodies
         self._max_events = max_events
+        self._parsing = ThreadPoolExecutor(1, thread_name_prefix="parser")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises what the answer is to tell."""
@@ -62,7 +65,7 @@ class Ingest:
         body = await self._bodies.read(
             receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
         )
-        batch = self._read(body, wishes)
+        batch = await self._events(body, wishes)
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
         kept = await self._keep(batch, size=len(body), strict=wishes.strict)
@@ -75,6 +78,12 @@ class Ingest:
         if wishes.strict:
             lines["Preference-Applied"] = "handling=strict"
         await respond(send, status, lines, answer)
+
+    async def _events(self, body: bytes, wishes: Wishes) -> Batch:
+        if len(body) <= INLINE_BYTES:
+            return self._read(body, wishes)
+        # One thread for all of them: it takes turns with the event loop, which goes on serving the others.
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, self._read, body, wishes)
 
     def _read(self, body: bytes, wishes: Wishes) -> Batch:
         read = read_json if wishes.media == JSON else read_ndjson

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -49,6 +50,7 @@ from app.worker import listen as listen_for_news
 from app.worker import tell, upkeep
 from app.writer import GroupCommit
 
+SWITCH_SECONDS = 0.001  # that a thread which parses a large body may keep the event loop waiting at a time
 CLOSE_SECONDS = 5.0  # for the last groups, and for letting go of the database
 HURRY_SECONDS = 0.3  # for the same, once the process was told to stop at once
 
@@ -174,6 +176,7 @@ def make_store(settings: Settings, metrics: Metrics) -> Store:
 def serve(settings: Settings) -> int:
     """Serve until told to leave. Returns the exit code: 0 after a clean leave, 1 where a loop has died."""
     configure(settings.log_level, settings.log_format)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:

@@ -16,7 +16,7 @@ async def folded(events: Sequence[Event], keep: Keep) -> list[Kept]:
     only bears the same identity comes in the next round, when the database knows the first.
     """
     keys = {event.identity.key if event.identity else n for n, event in enumerate(events)}
-    if len(keys) == len(events):
+    if events and len(keys) == len(events):
         return await keep(events)
     results: list[Kept | None] = [None] * len(events)
     left = list(range(len(events)))
