@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -104,7 +104,8 @@ class Edge:
         self._note(exchange, problem)
         # Half an answer cannot be mended: returning without its end makes uvicorn cut the connection.
         if not exchange.status:
-            await respond(exchange.pass_on, problem.status, problem.header_lines(), body_of(problem))
+            lines = [(name.lower().encode(), value.encode()) for name, value in problem.header_lines().items()]
+            await respond(exchange.pass_on, problem.status, lines, body_of(problem))
 
     def _note_bug(self, exchange: _Exchange, error: Exception) -> None:
         trace = _TRACE.fullmatch(header(exchange.scope, b"traceparent") or b"")
@@ -132,11 +133,13 @@ class Edge:
 
 def _refuse_odd(scope: Scope) -> None:
     """What the HTTP parser lets pass, and a proxy before us might read in another way."""
-    version, headers = scope["http_version"], scope["headers"]
-    hosts = sum(name == b"host" for name, _ in headers)
+    version, hosts, size = scope["http_version"], 0, 0
+    for name, value in scope["headers"]:
+        hosts += name == b"host"
+        size += len(name) + len(value)
     if version not in ("1.0", "1.1") or hosts > 1 or (hosts == 0 and version == "1.1"):
         raise BadParameter("HTTP must be 1.0 or 1.1, with one Host header")
-    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS:
+    if size > MAX_HEADERS:
         raise HeadersTooLarge(f"headers may have {MAX_HEADERS} bytes")
 
 
@@ -145,10 +148,9 @@ def body_of(problem: Problem) -> bytes:
     return msgspec.json.encode(problem.document())
 
 
-async def respond(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    """A whole answer at once."""
-    lines = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    lines.append((b"content-length", b"%d" % len(body)))
+async def respond(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    """A whole answer at once; names of headers in lower case."""
+    lines = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,6 +23,10 @@ from app.writer import GroupCommit
 LOOK_SECONDS = 1.0  # for the event that a duplicate repeats, after a commit that may have taken its time
 INLINE_BYTES = 32 * 1024  # of a body that is parsed on the event loop, in about a millisecond
 
+_HEADERS = {
+    name.encode(): name
+    for name in ("content-type", "content-length", "content-encoding", "idempotency-key", "prefer")
+}
 _CONFLICT = "another event with this source and id, but other content, is already kept"
 _encode = msgspec.json.Encoder().encode
 
@@ -31,7 +36,6 @@ class Wishes:
     """What a request's headers ask for."""
 
     media: str
-    key: str | None
     strict: bool
 
 
@@ -61,33 +65,32 @@ class Ingest:
         headers = _joined(scope["headers"])
         if scope["query_string"]:
             raise BadParameter("POST /events takes no parameters")
-        wishes = _wishes(headers)
+        wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""))
+        parser = Parser(key=_key(headers.get("idempotency-key")))
         body = await self._bodies.read(
             receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
         )
-        batch = await self._events(body, wishes)
+        batch = await self._events(body, wishes.media, parser)
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
         kept = await self._keep(batch, size=len(body), strict=wishes.strict)
         status, answer, location = await self._receipt(batch, kept, strict=wishes.strict)
-        lines = {"Content-Type": JSON}
+        lines = [(b"content-type", JSON.encode())]
         if position := max((one.seq for one in kept), default=0):
-            lines["Collector-Position"] = str(position)
+            lines.append((b"collector-position", b"%d" % position))
         if location is not None:
-            lines["Location"] = f"/events/{location}"
+            lines.append((b"location", b"/events/%d" % location))
         if wishes.strict:
-            lines["Preference-Applied"] = "handling=strict"
+            lines.append((b"preference-applied", b"handling=strict"))
         await respond(send, status, lines, answer)
 
-    async def _events(self, body: bytes, wishes: Wishes) -> Batch:
+    async def _events(self, body: bytes, media: str, parser: Parser) -> Batch:
+        read = read_json if media == JSON else read_ndjson
         if len(body) <= INLINE_BYTES:
-            return self._read(body, wishes)
+            return read(body, parser, self._max_events)
         # One thread for all of them: it takes turns with the event loop, which goes on serving the others.
-        return await asyncio.get_running_loop().run_in_executor(self._parsing, self._read, body, wishes)
-
-    def _read(self, body: bytes, wishes: Wishes) -> Batch:
-        read = read_json if wishes.media == JSON else read_ndjson
-        return read(body, Parser(key=wishes.key), self._max_events)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._parsing, read, body, parser, self._max_events)
 
     async def _keep(self, batch: Batch, *, size: int, strict: bool) -> Sequence[Kept]:
         self._metrics.rejected.inc(len(batch.faults))
@@ -143,21 +146,23 @@ class Ingest:
 
 
 def _joined(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Each header once; the lines of one that came several times are a list (RFC 9110)."""
+    """The headers that matter here; the lines of one that came several times are a list (RFC 9110)."""
     headers: dict[str, str] = {}
     for name, value in lines:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        if (key := _HEADERS.get(name)) is not None:
+            text = value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 
 
-def _wishes(headers: dict[str, str]) -> Wishes:
-    media, _, parameters = headers.get("content-type", "").lower().partition(";")
+@lru_cache(256)
+def _wishes(content_type: str, prefer: str) -> Wishes:
+    media, _, parameters = content_type.lower().partition(";")
     charset = parameters.replace(" ", "").partition("charset=")[2].strip('"') or "utf-8"
     if media.strip() not in (JSON, NDJSON) or charset not in ("utf-8", "us-ascii"):
         raise UnsupportedType(f"Content-Type must be {JSON} or {NDJSON}, in UTF-8")
-    preferences = {one.strip().lower() for one in headers.get("prefer", "").split(",")}
-    return Wishes(media.strip(), _key(headers.get("idempotency-key")), "handling=strict" in preferences)
+    preferences = {one.strip().lower() for one in prefer.split(",")}
+    return Wishes(media.strip(), strict="handling=strict" in preferences)
 
 
 def _key(value: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """GET /events as JSON, the other fast lane: a page from memory while nothing new was committed. Plain ASGI."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +12,15 @@ import msgspec
 
 from app import query
 from app.cache import CachedPage, Pages
-from app.edge import App, Receive, Scope, Send, header
+from app.edge import App, Receive, Scope, Send, header, respond
+from app.errors import Unavailable
 from app.events import Stored
 from app.formats import JSON, accepted
 from app.query import PageQuery
 from app.store import Page, Reader
 
 PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on
+ANSWER_SECONDS = 4.5  # for all pieces of a page
 PIECE = 100  # events asked for at once: at most 25 MiB
 MAX_KEY_BYTES = 2048  # of a query string; a longer one is read every time
 
@@ -45,9 +48,7 @@ class PageLane:
             await send({"type": "http.response.start", "status": 304, "headers": list(page.headers)})
             await send({"type": "http.response.body", "body": b""})
             return
-        headers = [*page.headers, (b"content-length", b"%d" % len(page.body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": page.body})
+        await respond(send, 200, page.headers, page.body)
 
     async def _page(self, asked: bytes) -> CachedPage:
         async def read(version: int | None) -> CachedPage:
@@ -61,7 +62,12 @@ class PageLane:
     async def _read(self, asked: bytes, version: int | None) -> CachedPage:
         read_at = time.monotonic()
         items = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
-        page = await bounded(self._reader, query.page_query(items, self._now))
+        asked_for = query.page_query(items, self._now)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                page = await bounded(self._reader, asked_for)
+        except TimeoutError:
+            raise Unavailable("the page took too long to read: ask for less, or more narrowly") from None
         body = _encode(page.events)
         etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
         headers = (
