@@ -45,7 +45,8 @@ from app.metrics import Metrics
 from app.pages import PageLane
 from app.server import Server, listen
 from app.settings import Settings, near_misses
-from app.store import Kept, Store
+from app.store import Kept
+from app.store.choice import open_store
 from app.worker import listen as listen_for_news
 from app.worker import tell, upkeep
 from app.writer import GroupCommit
@@ -60,7 +61,7 @@ class Collector:
 
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics(settings.metric_sources)
-        self.store = make_store(settings, self.metrics)
+        self.store = open_store(settings, self.metrics.unreplicated.inc)
         self.readiness = Readiness(self.store, self.metrics)
         self.loops = Loops(self.metrics)
         self.feed = Feed()
@@ -154,23 +155,6 @@ class Collector:
 def create_app(settings: Settings) -> Collector:
     """A collector for these settings; nothing runs yet."""
     return Collector(settings)
-
-
-def make_store(settings: Settings, metrics: Metrics) -> Store:
-    """The database that the settings name."""
-    if settings.postgres_connection_string is None:
-        from app.store.sqlite import SqliteStore  # noqa: PLC0415 - only one of the two is needed
-
-        return SqliteStore(settings.sqlite_path)
-    from app.store.postgres import PostgresStore  # noqa: PLC0415
-
-    password = settings.postgres_password
-    return PostgresStore(
-        settings.postgres_connection_string.get_secret_value(),
-        password=None if password is None else password.get_secret_value(),
-        pool_size=settings.postgres_pool_size,
-        on_unreplicated=metrics.unreplicated.inc,
-    )
 
 
 def serve(settings: Settings) -> int:

@@ -38,21 +38,24 @@ store.postgres    | asyncio sql                    | errors events store store.f
                                                      store.keep store.session store.reader migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
                                                      store.faults store.fold store.reader migrations
+store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
+cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store
 worker            | asyncio                        | errors logs metrics feed store health
-ingest            | msgspec                        | errors metrics events formats body writer feed store edge
+ingest            | asyncio msgspec                | errors metrics events formats body writer feed store edge
+pages             | asyncio msgspec                | errors cache events formats query store edge
 stream            | msgspec                        | errors query feed store
-api               | http msgspec                   | errors metrics events formats query feed store health stream \
+api               | http msgspec                   | errors metrics formats query feed store health stream \
                                                      openapi static
-openapi           | msgspec                        | errors events formats query store
+openapi           | msgspec                        | errors events formats query
 static            | http                           | errors
 edge              | asyncio msgspec                | errors logs metrics body health
 server            | asyncio http                   | logs edge
 main              | asyncio http structlog         | about errors settings logs metrics events body writer feed \
-                                                     store store.postgres store.sqlite health worker ingest api \
+                                                     cache store store.choice health worker ingest pages api \
                                                      openapi edge server
-migrate           | asyncio                        | errors settings logs metrics store main
+migrate           | asyncio                        | errors settings logs store store.choice
 cli               |                                | about settings main migrate
 """
 
