@@ -42,8 +42,9 @@ def routes(services: Services) -> APIRouter:
     api = _Api(services)
 
     def get(path: str, handler: Callable[[Request], Awaitable[Response]], **words: object) -> None:
-        name = handler.__name__.strip("_")
-        router.add_api_route(path, handler, name=name, response_class=Response, **words)  # type: ignore[arg-type]
+        summary = (handler.__doc__ or "").partition(".")[0]
+        words = {"tags": ["events"], "summary": summary, "response_class": Response, **words}
+        router.add_api_route(path, handler, **words)  # type: ignore[arg-type]
 
     get(
         "/events",

@@ -1,6 +1,7 @@
 """POST /events, the fast lane: bytes to events, to the writer, to a receipt. Plain ASGI, before FastAPI."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -106,10 +107,10 @@ class Ingest:
         if len(kept) == 1 and kept[0].state == "new":
             self._metrics.kept(batch.events[0].source)
             return
-        for event, one in zip(batch.events, kept, strict=True):
-            if one.state == "new":
-                self._metrics.kept(event.source)
         states = [one.state for one in kept]
+        new = (event.source for event, state in zip(batch.events, states, strict=True) if state == "new")
+        for source, count in Counter(new).items():
+            self._metrics.kept(source, count)
         self._metrics.duplicates.inc(states.count("duplicate"))
         self._metrics.rejected.inc(states.count("conflict") + states.count("refused"))
 

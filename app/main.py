@@ -7,34 +7,17 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 
 import structlog
 import uvloop
-from fastapi import APIRouter, FastAPI, Request
-from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.responses import Response
-from starlette.routing import Match, Route
 
-from app import openapi
-from app.about import NAME, VERSION
-from app.api import Services, routes
+from app.about import VERSION
+from app.api import Services
 from app.body import Bodies
 from app.cache import Pages
-from app.edge import PROBLEM, App, Edge, body_of
+from app.edge import App, Edge
 from app.errors import (
-    BadParameter,
-    Conflict,
-    Internal,
-    Invalid,
-    Malformed,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    Problem,
-    TooLarge,
     Unavailable,
-    UnsupportedType,
 )
 from app.events import Event
 from app.feed import Feed
@@ -43,6 +26,7 @@ from app.ingest import Ingest
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
 from app.pages import PageLane
+from app.rest import rest_app
 from app.server import Server, listen
 from app.settings import Settings, near_misses
 from app.store import Kept
@@ -75,7 +59,7 @@ class Collector:
         self.metrics.waiting.set_function(lambda: self.writer.waiting)
         self._settings = settings
         services = self._services()
-        rest: App = _fastapi(services)
+        rest: App = rest_app(services)
         self.app: App = Edge(
             lanes={("POST", "/events"): self._ingest(), ("GET", "/events"): self._page_lane(services, rest)},
             app=rest,
@@ -211,84 +195,3 @@ async def _stopped(collector: Collector, hurried: asyncio.Event) -> bool:
     hurry.cancel()
     await asyncio.wait((stopping,), timeout=HURRY_SECONDS)
     return stopping.done() and stopping.result()
-
-
-def _fastapi(services: Services) -> FastAPI:
-    router = routes(services)
-    app = FastAPI(
-        title=NAME,
-        version=VERSION,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
-        redirect_slashes=False,
-        exception_handlers={
-            Problem: _told,
-            StarletteHTTPException: partial(_unrouted, router),
-            Exception: _broken,
-        },
-    )
-    router.add_api_route(
-        "/events",
-        _documented,
-        methods=["POST"],
-        name="post_events",
-        description="Keep one event, an array of them, or one a line. The answer is the receipt.",
-        responses=openapi.responses(
-            BadParameter,
-            Malformed,
-            Conflict,
-            TooLarge,
-            UnsupportedType,
-            Invalid,
-            Overloaded,
-            Unavailable,
-            ok_200=openapi.gives(
-                "Committed. One event: it was before, same id, same content. "
-                "A batch: something was a duplicate or was rejected; the receipt says which.",
-                {"anyOf": [openapi.stored(), openapi.RECEIPT]},
-            ),
-            ok_201=openapi.gives("Committed, all of it.", {"anyOf": [openapi.stored(), openapi.RECEIPT]}),
-        ),
-        openapi_extra=openapi.in_headers(
-            openapi.post_body(),
-            ("Idempotency-Key", "Gives events without an id the id `key/place`.", openapi.IDEMPOTENCY_KEY),
-            ("Prefer", "`handling=strict`: all or nothing.", {"type": "string"}),
-            ("Content-Encoding", "How the body is packed.", {"enum": ["gzip", "zstd"]}),
-        ),
-        response_class=Response,
-    )
-    app.include_router(router)
-    return app
-
-
-async def _documented() -> Response:
-    """Stands for the fast lane in the documentation; the edge serves it."""
-    raise NotFound
-
-
-async def _told(request: Request, problem: Exception) -> Response:
-    if not isinstance(problem, Problem):
-        raise problem
-    request.scope[PROBLEM] = problem
-    return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
-
-
-async def _broken(_: Request, __: Exception) -> Response:
-    """A bug's answer; the error goes on to the edge, which logs it."""
-    problem = Internal()
-    return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
-
-
-async def _unrouted(router: APIRouter, request: Request, error: Exception) -> Response:
-    """What the router refuses: no such path, or not with this method."""
-    if not isinstance(error, StarletteHTTPException):
-        raise error
-    if error.status_code != 405:
-        return await _told(request, NotFound())
-    response = await _told(request, MethodNotAllowed())
-    # The router names the methods of the first route alone, and one path may have several.
-    found = [route for route in router.routes if route.matches(request.scope)[0] is not Match.NONE]
-    methods = {method for route in found if isinstance(route, Route) for method in route.methods or ()}
-    response.headers["Allow"] = ", ".join(sorted(methods)) or (error.headers or {})["Allow"]
-    return response

@@ -54,7 +54,8 @@ edge              | asyncio msgspec                | errors logs metrics body he
 server            | asyncio http                   | logs edge
 main              | asyncio http structlog         | about errors settings logs metrics events body writer feed \
                                                      cache store store.choice health worker ingest pages api \
-                                                     openapi edge server
+                                                     rest edge server
+rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 cli               |                                | about settings main migrate
 """

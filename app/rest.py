@@ -1,0 +1,110 @@
+"""FastAPI: what serves all but the fast lanes, and describes those too."""
+
+from functools import partial
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from app import openapi
+from app.about import NAME, VERSION
+from app.api import Services, routes
+from app.edge import PROBLEM, body_of
+from app.errors import (
+    BadParameter,
+    Conflict,
+    Internal,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    Problem,
+    TooLarge,
+    Unavailable,
+    UnsupportedType,
+)
+
+
+def rest_app(services: Services) -> FastAPI:
+    """The application, with its routes and their description."""
+    router = routes(services)
+    app = FastAPI(
+        title=NAME,
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        exception_handlers={
+            Problem: _told,
+            StarletteHTTPException: partial(_unrouted, router),
+            Exception: _broken,
+        },
+    )
+    router.add_api_route(
+        "/events",
+        _documented,
+        methods=["POST"],
+        tags=["events"],
+        summary="Keep events",
+        description="Keep one event, an array of them, or one a line. The answer is the receipt.",
+        responses=openapi.responses(
+            BadParameter,
+            Malformed,
+            Conflict,
+            TooLarge,
+            UnsupportedType,
+            Invalid,
+            Overloaded,
+            Unavailable,
+            ok_200=openapi.gives(
+                "Committed. One event: it was before, same id, same content. "
+                "A batch: something was a duplicate or was rejected; the receipt says which.",
+                {"anyOf": [openapi.stored(), openapi.RECEIPT]},
+            ),
+            ok_201=openapi.gives("Committed, all of it.", {"anyOf": [openapi.stored(), openapi.RECEIPT]}),
+        ),
+        openapi_extra=openapi.in_headers(
+            openapi.post_body(),
+            ("Idempotency-Key", "Gives events without an id the id `key/place`.", openapi.IDEMPOTENCY_KEY),
+            ("Prefer", "`handling=strict`: all or nothing.", {"type": "string"}),
+            ("Content-Encoding", "How the body is packed.", {"enum": ["gzip", "zstd"]}),
+        ),
+        response_class=Response,
+    )
+    app.include_router(router)
+    return app
+
+
+async def _documented() -> Response:
+    """Stands for the fast lane in the documentation; the edge serves it."""
+    raise NotFound
+
+
+async def _told(request: Request, problem: Exception) -> Response:
+    if not isinstance(problem, Problem):
+        raise problem
+    request.scope[PROBLEM] = problem
+    return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    """A bug's answer; the error goes on to the edge, which logs it."""
+    problem = Internal()
+    return Response(body_of(problem), status_code=problem.status, headers=problem.header_lines())
+
+
+async def _unrouted(router: APIRouter, request: Request, error: Exception) -> Response:
+    """What the router refuses: no such path, or not with this method."""
+    if not isinstance(error, StarletteHTTPException):
+        raise error
+    if error.status_code != 405:
+        return await _told(request, NotFound())
+    response = await _told(request, MethodNotAllowed())
+    # The router names the methods of the first route alone, and one path may have several.
+    found = [route for route in router.routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in found if isinstance(route, Route) for method in route.methods or ()}
+    response.headers["Allow"] = ", ".join(sorted(methods)) or (error.headers or {})["Allow"]
+    return response
