@@ -70,18 +70,15 @@ class CachedPage:
 
 
 class Pages:
-    """Pages by key. `version` asks for the log's version, and `settled` for it unless a commit is under way."""
+    """Pages by key. `version` asks for the log's version."""
 
-    def __init__(
-        self, *, version: Callable[[], Awaitable[int]], settled: Callable[[], Awaitable[int | None]]
-    ) -> None:
+    def __init__(self, version: Callable[[], Awaitable[int]]) -> None:
         self._version = Shared(version)
-        self._settled = settled
         self._pages: OrderedDict[bytes, CachedPage] = OrderedDict()
         self._readers: dict[bytes, Shared[CachedPage]] = {}
         self._bytes = 0
 
-    async def get(self, key: bytes, read: Callable[[int | None], Awaitable[CachedPage]]) -> CachedPage:
+    async def get(self, key: bytes, read: Callable[[], Awaitable[CachedPage]]) -> CachedPage:
         """The page of this key; `read` reads it from the database. Raises what that raised."""
         page = self._pages.get(key)
         kept = page is not None and time.monotonic() - page.read_at < KEPT_SECONDS
@@ -89,9 +86,9 @@ class Pages:
             return page
         return await self._fresh(key, read)
 
-    async def _fresh(self, key: bytes, read: Callable[[int | None], Awaitable[CachedPage]]) -> CachedPage:
+    async def _fresh(self, key: bytes, read: Callable[[], Awaitable[CachedPage]]) -> CachedPage:
         async def ask() -> CachedPage:
-            page = await read(await self._settled())
+            page = await read()
             self._keep(key, page)
             return page
 

@@ -122,8 +122,13 @@ class Collector:
         )
 
     def _page_lane(self, services: Services, exports: App) -> PageLane:
-        pages = Pages(version=self.store.version, settled=self.store.settled)
-        return PageLane(reader=self.store.reader, pages=pages, exports=exports, now=services.now)
+        return PageLane(
+            reader=self.store.reader,
+            pages=Pages(self.store.version),
+            settled=self.store.settled,
+            exports=exports,
+            now=services.now,
+        )
 
     def _services(self) -> Services:
         return Services(

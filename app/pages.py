@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
@@ -28,11 +29,23 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PageLane:
-    """Serves pages of JSON; leaves whatever else `Accept` asks for to `exports`."""
+    """Serves pages of JSON; leaves whatever else `Accept` asks for to `exports`.
 
-    def __init__(self, *, reader: Reader, pages: Pages, exports: App, now: Callable[[], datetime]) -> None:
+    `settled`: the log's version, None while a commit is under way, asked before a page is read.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        pages: Pages,
+        settled: Callable[[], Awaitable[int | None]],
+        exports: App,
+        now: Callable[[], datetime],
+    ) -> None:
         self._reader = reader
         self._pages = pages
+        self._settled = settled
         self._exports = exports
         self._now = now
 
@@ -51,20 +64,18 @@ class PageLane:
         await respond(send, 200, page.headers, page.body)
 
     async def _page(self, asked: bytes) -> CachedPage:
-        async def read(version: int | None) -> CachedPage:
-            return await self._read(asked, version)
-
         # What is so long ago, or was, changes with the clock alone.
         if len(asked) > MAX_KEY_BYTES or b"since" in asked or b"until" in asked:
-            return await read(None)
-        return await self._pages.get(asked, read)
+            return await self._read(asked)
+        return await self._pages.get(asked, partial(self._read, asked))
 
-    async def _read(self, asked: bytes, version: int | None) -> CachedPage:
-        read_at = time.monotonic()
+    async def _read(self, asked: bytes) -> CachedPage:
         items = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
         asked_for = query.page_query(items, self._now)
+        read_at = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
+                version = await self._settled()
                 page = await bounded(self._reader, asked_for)
         except TimeoutError:
             raise Unavailable("the page took too long to read: ask for less, or more narrowly") from None

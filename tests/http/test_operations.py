@@ -93,7 +93,7 @@ def test_no_path_that_a_client_makes_up_is_a_label(own_client: httpx.Client) -> 
         own_client.get(f"/made-up-{n}")
         own_client.get(f"/events/{n}")
     routes = {dict(labels).get("route") for _, labels in samples(own_client)}
-    assert {route for route in routes if route} == {"_other", "/events/{seq}", "/readyz"}
+    assert {route for route in routes if route} == {"_other", "GET /events/{seq}", "GET /readyz"}
 
 
 class References(HTMLParser):

@@ -55,7 +55,7 @@ def test_it_is_healthy_and_not_ready(client: httpx.Client) -> None:
         answer = client.get(path)
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
-        assert answer.json()["status"] == "failing"
+        assert problem(answer, 503)["retryable"]
         assert not all(part["ok"] for part in answer.json()["parts"].values())
     assert client.get("/healthz").status_code == 200
     assert "\ncollector_ready 0.0\n" in client.get("/metrics").text
