@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format install lock audit clean
+.PHONY: help run test check bench format install lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
+
+bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: three minutes, not an hour)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: .venv/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only

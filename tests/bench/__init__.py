@@ -1,0 +1,1 @@
+"""The benchmark: the collector beside its peers, in one run, in interleaved rounds."""
