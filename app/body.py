@@ -3,8 +3,7 @@
 import asyncio
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from app.errors import Draining, Malformed, TooLarge, UnsupportedType
@@ -38,11 +37,19 @@ class Bodies:
         if length is not None and length.isdecimal() and int(length) > MAX_BODY:
             raise TooLarge(f"a body may have {MAX_BODY} bytes")
         coding = _coding(encoding)
-        with self._until_cut():
+        task = asyncio.current_task()
+        self._half_sent.add(task)
+        try:
             message = await _next(receive)
             if coding is None and not message.get("more_body"):
-                return _limited(bytes(message.get("body", b"")))
+                return _limited(message.get("body", b""))
             return await _rest(receive, message, coding)
+        except asyncio.CancelledError:
+            if self._leaving:
+                raise Draining("the body was not complete when this process left", outcome="not_kept") from None
+            raise
+        finally:
+            self._half_sent.discard(task)
 
     def cut(self) -> None:
         """Answer those who have not sent all of their body yet: nobody waits for them any longer."""
@@ -50,19 +57,6 @@ class Bodies:
         for task in self._half_sent:
             if task is not None:
                 task.cancel()
-
-    @contextmanager
-    def _until_cut(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        self._half_sent.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._leaving:
-                raise Draining("the body was not complete when this process left", outcome="not_kept") from None
-            raise
-        finally:
-            self._half_sent.discard(task)
 
 
 async def _next(receive: Receive) -> MutableMapping[str, Any]:

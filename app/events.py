@@ -6,7 +6,7 @@
 3. Nothing that a client sent is echoed at length.
 """
 
-import os
+import random
 import re
 import time as clock
 from collections.abc import Callable
@@ -29,6 +29,9 @@ LABELS_KNOWN = 4096  # sources and actions whose check is remembered
 MAX_KEY = MAX_TEXT - len("/999999")  # characters of an Idempotency-Key, of which ids are made
 
 Item = TypeVar("Item")
+
+# Seeded by the system. An id must be unique, not hard to guess, and the system's own source costs more.
+_chance = random.Random().getrandbits  # noqa: S311
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -110,7 +113,7 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 def uuid7() -> str:
     """A new UUIDv7 (RFC 9562): sorts by the millisecond it was made in."""
-    chance = int.from_bytes(os.urandom(10))
+    chance = _chance(80)
     number = clock.time_ns() // 10**6 << 80 | 0x7 << 76 | chance >> 68 << 64 | 0x2 << 62 | chance & 2**62 - 1
     digits = number.to_bytes(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
@@ -209,6 +212,8 @@ def _text(value: str, name: str) -> str:
 
 
 def _utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
     try:
         return value.astimezone(UTC)
     except OverflowError:

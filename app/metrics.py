@@ -1,8 +1,7 @@
 """Every metric, in one list. Labels are bounded: nothing that a client chooses makes a series past the limit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,20 +13,12 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.tally import Spread, Tally
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
 
 OTHER = "_other"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class _Children(dict[Any, Callable[..., None]]):
-    """What `make` gave for each key."""
-
-    def __init__(self, make: Callable[[Any], Callable[..., None]]) -> None:
-        self._make = make
-
-    def __missing__(self, key: Any) -> Callable[..., None]:
-        return self.setdefault(key, self._make(key))
 
 
 class Metrics:
@@ -38,7 +29,7 @@ class Metrics:
         registry = self.registry
         ProcessCollector(registry=registry)  # process_resident_memory_bytes and its like
         # What was kept and what was not.
-        self._events = Counter("collector_events", "Events committed.", ["source"], registry=registry)
+        self._events = Tally("collector_events", "Events committed.", "source")
         self.duplicates = Counter("collector_duplicates", "Events that were kept before.", registry=registry)
         self.rejected = Counter("collector_rejected", "Events refused for what they are.", registry=registry)
         self.label_overflow = Counter(
@@ -48,14 +39,13 @@ class Metrics:
             "collector_commit_unreplicated", "Commits that no synchronous standby confirmed.", registry=registry
         )
         # Requests.
-        self._seconds = Histogram(
+        self._seconds = Spread(
             "collector_request_duration_seconds",
             "Time to answer, streams left out.",
-            ["route"],
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-            registry=registry,
+            "route",
+            (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
         )
-        self._responses = Counter("collector_responses", "Answers, by status.", ["status"], registry=registry)
+        self._responses = Tally("collector_responses", "Answers, by status.", "status")
         self._errors = Counter(
             "collector_errors", "Answers of 500 and above, by cause.", ["cause"], registry=registry
         )
@@ -86,27 +76,24 @@ class Metrics:
         self.days_ahead = Gauge(
             "collector_partition_days_ahead", "Days after today that the log has room for.", registry=registry
         )
-        # `labels` costs more than the counting, so what it gave is kept: statuses and routes are few.
-        self._statuses = _Children(lambda status: self._responses.labels(status).inc)
-        self._routes = _Children(lambda route: self._seconds.labels(route).observe)
+        for own in (self._events, self._seconds, self._responses):
+            registry.register(own)
         self._max_sources = max_sources
-        self._sources: dict[str, Callable[[float], None]] = {}
-        self._other = self._events.labels(OTHER).inc
+        self._events.counts[OTHER] = 0  # there from the start, so that a rate of it never begins in the middle
 
     def kept(self, source: str, count: int = 1) -> None:
         """Count events of a source."""
-        add = self._sources.get(source)
-        if add is None:
-            add = self._adopt(source)
-            if add is self._other:
-                self.label_overflow.inc(count)
-        add(count)
+        counts = self._events.counts
+        if source == OTHER or (source not in counts and len(counts) > self._max_sources):
+            source = OTHER
+            self.label_overflow.inc(count)
+        counts[source] += count
 
     def answered(self, route: str, status: int, seconds: float | None) -> None:
         """Count an answer; `seconds` None where its duration says nothing."""
-        self._statuses[status]()
+        self._responses.counts[str(status)] += 1
         if seconds is not None:
-            self._routes[route](seconds)
+            self._seconds.observe(route, seconds)
 
     def failed(self, cause: str) -> None:
         """Count an answer of 500 or above."""
@@ -126,8 +113,3 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
         return generate_latest(self.registry)
-
-    def _adopt(self, source: str) -> Callable[[float], None]:
-        if len(self._sources) >= self._max_sources or source == OTHER:
-            return self._other
-        return self._sources.setdefault(source, self._events.labels(source).inc)

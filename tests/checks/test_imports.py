@@ -18,7 +18,8 @@ about             |                                |
 errors            | msgspec                        |
 settings          | pydantic                       |
 logs              | structlog                      |
-metrics           | prometheus                     |
+metrics           | prometheus                     | tally
+tally             | prometheus                     |
 events            | msgspec                        |
 formats           | msgspec                        | errors events
 query             |                                | errors
