@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from app.store.tables import micros
 DAY = 86_400_000_000  # microseconds
 MAINTAIN_SECONDS = 60.0  # for one turn; the next goes on where it ended
 PURGE_STEP = 500  # rows deleted in one transaction: the writer waits no longer than that takes
+BUSY_PAUSE = 0.01  # seconds between attempts
 BUSY_SECONDS = 2.0  # for another process that uses the file
 MIN_FREE_BYTES = 16 * 2**20  # on the file's disk, below which it is not ready
 READERS = 4
@@ -195,12 +197,26 @@ def _row(event: Event, seq: int, at: datetime) -> tuple[Any, ...]:
 def _writing(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            # Where another process makes the same file just now, SQLite does not wait by itself.
+            if time.monotonic() > until:
+                raise
+            time.sleep(BUSY_PAUSE)
+        else:
+            return
 
 
 def _check(connection: sqlite3.Connection, *, writing: bool) -> Schema:
