@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-import structlog
 import uvloop
 
 from app.about import VERSION
@@ -160,7 +159,6 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, listener: socket.socket) -> int:
     instance = f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}"
-    structlog.contextvars.clear_contextvars()
     collector = create_app(settings)
     server = Server(
         collector.app,

@@ -1,6 +1,6 @@
 """What /openapi.json says beyond the routes themselves: bodies, parameters, every status and its problem."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -163,11 +163,6 @@ def post_body() -> dict[str, Any]:
             },
         }
     }
-
-
-def names(parameters: Iterable[Parameter]) -> str:
-    """The names of parameters, for a sentence."""
-    return ", ".join(f"`{one.name}`" for one in parameters)
 
 
 EXPORTS = (NDJSON, CSV)

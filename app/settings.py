@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         None, description="the password, where the connection string bears none"
     )
     postgres_pool_size: int = Field(
-        5, ge=1, le=100, description="connections for reading; two more write and check"
+        5, ge=1, le=100, description="connections for reading; three more write, check and compare versions"
     )
     sqlite_path: Path = Field(
         Path("data/collector.db"), description="the database file, used where no PostgreSQL is given"

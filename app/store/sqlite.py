@@ -119,6 +119,8 @@ class SqliteStore:
     async def close(self) -> None:
         """Let go of the file."""
         await self._engine.dispose()
+        if self._versions is not None:
+            self._versions.close()
         if self._connection is not None:
             with contextlib.suppress(Unavailable):
                 await self._do(lambda connection: connection.close())

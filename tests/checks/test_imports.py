@@ -53,7 +53,7 @@ openapi           | msgspec                        | errors events formats query
 static            | http                           | errors
 edge              | asyncio msgspec                | errors logs metrics body health
 server            | asyncio http                   | logs edge
-main              | asyncio http structlog         | about errors settings logs metrics events body writer feed \
+main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      cache store store.choice health worker ingest pages api \
                                                      rest edge server
 rest              | http                           | about errors api openapi edge
