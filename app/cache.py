@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 KEPT_SECONDS = 60.0
@@ -29,13 +29,13 @@ class Shared(Generic[Answer]):
         self._waiting: list[asyncio.Future[Answer]] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def get(self) -> Answer:
-        """An answer to a question that was asked after this call. Raises what asking raised."""
+    def get(self) -> "asyncio.Future[Answer]":
+        """An answer to a question that is asked after this call; or what asking raised."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         if self._asking is None:
             self._asking = asyncio.create_task(self._run())
-        return await answer
+        return answer
 
     @property
     def idle(self) -> bool:
@@ -67,6 +67,10 @@ class CachedPage:
     etag: str
     version: int | None
     read_at: float  # seconds of the monotonic clock
+    lines: bytes = field(init=False)  # the headers as they go over the wire, made once
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lines", b"".join(b"%b: %b\r\n" % line for line in self.headers))
 
 
 class Pages:
@@ -78,11 +82,19 @@ class Pages:
         self._readers: dict[bytes, Shared[CachedPage]] = {}
         self._bytes = 0
 
+    def kept(self, key: bytes) -> CachedPage | None:
+        """The page of this key that is in memory, whether it is still true or not."""
+        page = self._pages.get(key)
+        return page if page is not None and time.monotonic() - page.read_at < KEPT_SECONDS else None
+
+    def version(self) -> "asyncio.Future[int]":
+        """The log's version, asked for after this call."""
+        return self._version.get()
+
     async def get(self, key: bytes, read: Callable[[], Awaitable[CachedPage]]) -> CachedPage:
         """The page of this key; `read` reads it from the database. Raises what that raised."""
-        page = self._pages.get(key)
-        kept = page is not None and time.monotonic() - page.read_at < KEPT_SECONDS
-        if kept and page and await self._version.get() == page.version:
+        page = self.kept(key)
+        if page is not None and await self.version() == page.version:
             return page
         return await self._fresh(key, read)
 
@@ -100,14 +112,15 @@ class Pages:
                 self._readers.pop(key, None)
 
     def _keep(self, key: bytes, page: CachedPage) -> None:
-        self._drop(key)
+        self.drop(key)
         if page.version is None or len(page.body) > MAX_BYTES // 4:
             return
         self._pages[key] = page
         self._bytes += len(page.body)
         while self._bytes > MAX_BYTES or len(self._pages) > MAX_PAGES:
-            self._drop(next(iter(self._pages)))
+            self.drop(next(iter(self._pages)))
 
-    def _drop(self, key: bytes) -> None:
+    def drop(self, key: bytes) -> None:
+        """Forget the page of this key."""
         page = self._pages.pop(key, None)
         self._bytes -= 0 if page is None else len(page.body)

@@ -27,6 +27,8 @@ _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 STREAM = "/events/stream"
 MAX_HEADERS = 16 * 1024  # bytes of names and values
 PROBLEM = "collector.problem"  # where a route's problem stands in the scope, for the edge to count and log
+ARRIVED = "collector.arrived"  # in the scope: when the request came, where that was before its task began
+BEGUN = "collector.begun"  # in the scope: what a shortcut has begun and its lane has to end
 
 
 @dataclass(slots=True)
@@ -49,6 +51,17 @@ class _Exchange:
         await self.send(message)
 
 
+class RequestIds:
+    """The id of each request: the client's, where it gave one that can be logged, or one of ours."""
+
+    def __init__(self, prefix: str) -> None:
+        self._ids = (f"{prefix}-{n:x}" for n in count(1))
+
+    def of(self, given: bytes | None) -> str:
+        """The id of a request with this `X-Request-Id`."""
+        return given.decode() if given and _ID.fullmatch(given) else next(self._ids)
+
+
 class Edge:
     """Gives what has a lane of its own, by method and path, to that lane, and all else to `app`; turns what they
     raise into problems. `verbose`: a line of debug for every request."""
@@ -61,7 +74,7 @@ class Edge:
         readiness: Readiness,
         metrics: Metrics,
         refusals: Refusals,
-        ids: str,
+        ids: RequestIds,
         verbose: bool,
     ) -> None:
         self._lanes = lanes
@@ -70,12 +83,12 @@ class Edge:
         self._metrics = metrics
         self._refusals = refusals
         self._verbose = verbose
-        self._ids = (f"{ids}-{n:x}" for n in count(1))
+        self._ids = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        start = time.perf_counter()
-        exchange = _Exchange(self._request_id(scope), scope, send, self._readiness)
+        start = scope.get(ARRIVED) or time.perf_counter()
+        exchange = _Exchange(self._ids.of(header(scope, b"x-request-id")), scope, send, self._readiness)
         lane = self._lanes.get((scope["method"], scope["path"]), self._app)
         try:
             _refuse_odd(scope)
@@ -125,10 +138,6 @@ class Edge:
         if self._verbose:
             ms = round(seconds * 1000, 3)
             log.debug("answered", request_id=exchange.request_id, route=name, status=exchange.status, ms=ms)
-
-    def _request_id(self, scope: Scope) -> str:
-        given = header(scope, b"x-request-id")
-        return given.decode() if given and _ID.fullmatch(given) else next(self._ids)
 
 
 def _refuse_odd(scope: Scope) -> None:

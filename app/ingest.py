@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from app.body import Bodies
-from app.edge import Receive, Scope, Send, respond
+from app.connection import Reply
+from app.edge import BEGUN, Receive, Scope, Send, respond
 from app.errors import BadParameter, Conflict, Fault, Invalid, Unavailable, UnsupportedType
 from app.events import MAX_KEY, Event, Parser, Stored
 from app.feed import Feed
@@ -28,6 +29,11 @@ _HEADERS = {
     name.encode(): name
     for name in ("content-type", "content-length", "content-encoding", "idempotency-key", "prefer")
 }
+_PLAIN_TYPES = (b"application/json", b"application/json; charset=utf-8")
+_SPECIAL = frozenset((b"content-encoding", b"transfer-encoding", b"idempotency-key", b"prefer"))
+_CREATED = (
+    b"content-type: application/json\r\ncollector-position: %d\r\nlocation: /events/%d\r\ncontent-length: %d\r\n"
+)
 _CONFLICT = "another event with this source and id, but other content, is already kept"
 _encode = msgspec.json.Encoder().encode
 
@@ -38,6 +44,25 @@ class Wishes:
 
     media: str
     strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a request held, on its way through the writer."""
+
+    ingest: "Ingest"
+    batch: Batch
+    answer: "asyncio.Future[Sequence[Kept]]"
+
+    def reply(self) -> Reply | None:
+        """The receipt of one new event; None for whatever else came of it."""
+        kept = self.answer.result()
+        (one,) = kept
+        if one.state != "new" or one.at is None:
+            return None
+        self.ingest.note(self.batch, kept)
+        body = _encode(_stored(self.batch.events[0], one.seq, one.at))
+        return Reply(201, _CREATED % (one.seq, one.seq, len(body)), body)
 
 
 class Ingest:
@@ -67,15 +92,10 @@ class Ingest:
         if scope["query_string"]:
             raise BadParameter("POST /events takes no parameters")
         wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""))
-        parser = Parser(key=_key(headers.get("idempotency-key")))
-        body = await self._bodies.read(
-            receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
-        )
-        batch = await self._events(body, wishes.media, parser)
-        if wishes.strict and batch.faults:
-            raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
-        kept = await self._keep(batch, size=len(body), strict=wishes.strict)
-        status, answer, location = await self._receipt(batch, kept, strict=wishes.strict)
+        submitted = scope.get(BEGUN) or await self._read(receive, headers, wishes)
+        kept = await submitted.answer
+        self.note(submitted.batch, kept)
+        status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
         if position := max((one.seq for one in kept), default=0):
             lines.append((b"collector-position", b"%d" % position))
@@ -85,6 +105,26 @@ class Ingest:
             lines.append((b"preference-applied", b"handling=strict"))
         await respond(send, status, lines, answer)
 
+    def begin(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> Submitted | None:
+        """The shortcut, for one event in plain JSON."""
+        if query or headers.get(b"content-type") not in _PLAIN_TYPES or not body.startswith(b"{"):
+            return None
+        if not _SPECIAL.isdisjoint(headers):
+            return None
+        batch = read_json(body, Parser(), 1)
+        return Submitted(self, batch, self._writer.submit(batch.events, size=len(body)))
+
+    async def _read(self, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
+        parser = Parser(key=_key(headers.get("idempotency-key")))
+        body = await self._bodies.read(
+            receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
+        )
+        batch = await self._events(body, wishes.media, parser)
+        self._metrics.rejected.inc(len(batch.faults))
+        if wishes.strict and batch.faults:
+            raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
+        return Submitted(self, batch, self._submit(batch, size=len(body), strict=wishes.strict))
+
     async def _events(self, body: bytes, media: str, parser: Parser) -> Batch:
         read = read_json if media == JSON else read_ndjson
         if len(body) <= INLINE_BYTES:
@@ -93,15 +133,18 @@ class Ingest:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._parsing, read, body, parser, self._max_events)
 
-    async def _keep(self, batch: Batch, *, size: int, strict: bool) -> Sequence[Kept]:
-        self._metrics.rejected.inc(len(batch.faults))
-        if not batch.events:
-            return ()
-        kept = await self._writer.submit(batch.events, size=size, alone=strict)
-        # After the commit: a lost announcement delays a reader and never hides an event from it.
-        self._feed.publish(max(one.seq for one in kept))
-        self._count(batch, kept)
-        return kept
+    def _submit(self, batch: Batch, *, size: int, strict: bool) -> "asyncio.Future[Sequence[Kept]]":
+        if batch.events:
+            return self._writer.submit(batch.events, size=size, alone=strict)
+        nothing: asyncio.Future[Sequence[Kept]] = asyncio.get_running_loop().create_future()
+        nothing.set_result(())
+        return nothing
+
+    def note(self, batch: Batch, kept: Sequence[Kept]) -> None:
+        """Announce and count what was committed. A lost announcement delays a reader and hides nothing from it."""
+        if kept:
+            self._feed.publish(max(one.seq for one in kept))
+            self._count(batch, kept)
 
     def _count(self, batch: Batch, kept: Sequence[Kept]) -> None:
         if len(kept) == 1 and kept[0].state == "new":

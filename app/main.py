@@ -14,10 +14,9 @@ from app.about import VERSION
 from app.api import Services
 from app.body import Bodies
 from app.cache import Pages
-from app.edge import App, Edge
-from app.errors import (
-    Unavailable,
-)
+from app.connection import Shortcuts
+from app.edge import App, Edge, RequestIds
+from app.errors import Unavailable
 from app.events import Event
 from app.feed import Feed
 from app.health import Loops, Readiness
@@ -59,15 +58,21 @@ class Collector:
         self._settings = settings
         services = self._services()
         rest: App = rest_app(services)
+        ingest, pages = self._ingest(), self._page_lane(services, rest)
+        ids = RequestIds(secrets.token_hex(4))
+        verbose = settings.log_level == "debug"
         self.app: App = Edge(
-            lanes={("POST", "/events"): self._ingest(), ("GET", "/events"): self._page_lane(services, rest)},
+            lanes={("POST", "/events"): ingest, ("GET", "/events"): pages},
             app=rest,
             readiness=self.readiness,
             metrics=self.metrics,
             refusals=self.refusals,
-            ids=secrets.token_hex(4),
-            verbose=settings.log_level == "debug",
+            ids=ids,
+            verbose=verbose,
         )
+        # Every request has its line where all are to be logged: then all of them go by the edge.
+        table = {} if verbose else {(b"POST", b"/events"): ingest.begin, (b"GET", b"/events"): pages.begin}
+        self.shortcuts = Shortcuts(table, ids=ids, readiness=self.readiness, metrics=self.metrics)
 
     def start(self) -> None:
         """Start every loop; what the database needs is waited for behind the listener."""
@@ -162,6 +167,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     collector = create_app(settings)
     server = Server(
         collector.app,
+        shortcuts=collector.shortcuts,
         instance=instance,
         drain_seconds=settings.drain_seconds,
         graceful_seconds=settings.graceful_seconds,

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
@@ -13,6 +13,7 @@ import msgspec
 
 from app import query
 from app.cache import CachedPage, Pages
+from app.connection import Reply
 from app.edge import App, Receive, Scope, Send, header, respond
 from app.errors import Unavailable
 from app.events import Stored
@@ -23,9 +24,31 @@ from app.store import Page, Reader
 PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on
 ANSWER_SECONDS = 4.5  # for all pieces of a page
 PIECE = 100  # events asked for at once: at most 25 MiB
+_PLAIN_ACCEPT = (None, b"*/*", JSON.encode())
 MAX_KEY_BYTES = 2048  # of a query string; a longer one is read every time
 
 _encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A page in memory, and the question whether it is still true."""
+
+    pages: Pages
+    key: bytes
+    page: CachedPage
+    if_none_match: bytes | None
+    answer: "asyncio.Future[int]"
+
+    def reply(self) -> Reply | None:
+        """The page, or 304; None where it has to be read."""
+        if self.answer.result() != self.page.version:
+            self.pages.drop(self.key)
+            return None
+        if matches(self.if_none_match, self.page.etag):
+            return Reply(304, self.page.lines, b"")
+        body = self.page.body
+        return Reply(200, b"%bcontent-length: %d\r\n" % (self.page.lines, len(body)), body)
 
 
 class PageLane:
@@ -62,6 +85,13 @@ class PageLane:
             await send({"type": "http.response.body", "body": b""})
             return
         await respond(send, 200, page.headers, page.body)
+
+    def begin(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> _Look | None:
+        """The shortcut, for a page in memory."""
+        page = self._pages.kept(query)
+        if page is None or body or headers.get(b"accept") not in _PLAIN_ACCEPT:
+            return None
+        return _Look(self._pages, query, page, headers.get(b"if-none-match"), self._pages.version())
 
     async def _page(self, asked: bytes) -> CachedPage:
         # What is so long ago, or was, changes with the clock alone.

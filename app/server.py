@@ -13,9 +13,11 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 
+from app.connection import Connection, Shortcuts
 from app.edge import App
 from app.logs import log
 
@@ -33,6 +35,7 @@ class Server(uvicorn.Server):
         self,
         app: App,
         *,
+        shortcuts: Shortcuts,
         instance: str,
         drain_seconds: float,
         graceful_seconds: float,
@@ -42,7 +45,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=partial(Connection, shortcuts=shortcuts),  # type: ignore[arg-type]  # it makes what is asked for
                 ws="none",
                 lifespan="off",
                 log_config=None,

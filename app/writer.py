@@ -52,8 +52,11 @@ class GroupCommit(Generic[Item, Result]):
         self.waiting = 0  # items, those being committed included
         self.waiting_bytes = 0
 
-    async def submit(self, items: Sequence[Item], *, size: int, alone: bool = False) -> Sequence[Result]:
-        """Wait until `items`, of `size` bytes, are committed. Raises Overloaded, Draining, or what commit did."""
+    def submit(
+        self, items: Sequence[Item], *, size: int, alone: bool = False
+    ) -> "asyncio.Future[Sequence[Result]]":
+        """Their results, once `items`, of `size` bytes, are committed. Raises Overloaded or Draining at once; what
+        commit raises comes with the future."""
         if self._closing:
             raise Draining(outcome="not_kept")
         if self.waiting + len(items) > self._max_waiting or self.waiting_bytes + size > self._max_waiting_bytes:
@@ -63,7 +66,7 @@ class GroupCommit(Generic[Item, Result]):
         self.waiting += len(items)
         self.waiting_bytes += size
         self._wake.set()
-        return await answer
+        return answer
 
     async def run(self, beat: Callable[[], None]) -> None:
         """The loop: ends after `close` once nothing waits; `beat` is called at every turn."""

@@ -43,10 +43,10 @@ async def test_who_comes_while_a_question_is_asked_waits_for_the_next() -> None:
     log = Log()
     shared = Shared(log.ask)
     log.gate.clear()
-    first = asyncio.create_task(shared.get())
+    first = shared.get()
     await turns()
     log.version = 2  # committed after the first question, before the second reader came
-    others = [asyncio.create_task(shared.get()) for _ in range(50)]
+    others = [shared.get() for _ in range(50)]
     await turns()
     log.gate.set()
     assert await first == 1
@@ -72,7 +72,7 @@ async def test_a_reader_that_gives_up_takes_nobody_with_it() -> None:
     log = Log()
     shared = Shared(log.ask)
     log.gate.clear()
-    leaver, stayer = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
+    leaver, stayer = shared.get(), shared.get()
     await turns()
     leaver.cancel()
     log.gate.set()

@@ -96,8 +96,8 @@ async def running(writer: Writer, beat: Callable[[], None] = nothing) -> AsyncIt
         await asyncio.gather(loop, return_exceptions=True)
 
 
-def submitted(writer: Writer, *items: int, alone: bool = False) -> asyncio.Task[Sequence[str]]:
-    return asyncio.create_task(writer.submit(items, size=10, alone=alone))
+def submitted(writer: Writer, *items: int, alone: bool = False) -> "asyncio.Future[Sequence[str]]":
+    return writer.submit(items, size=10, alone=alone)
 
 
 class Play:
@@ -106,7 +106,7 @@ class Play:
     def __init__(self) -> None:
         self.database = Database()
         self.writer = Writer(self.database.commit, max_items=MAX_ITEMS)
-        self.submissions: list[tuple[list[int], bool, asyncio.Task[Sequence[str]]]] = []
+        self.submissions: list[tuple[list[int], bool, asyncio.Future[Sequence[str]]]] = []
         self.failed: set[int] = set()  # calls
         self.items = 0
 

@@ -44,18 +44,20 @@ migrations*       | alembic sql                    | store.tables
 cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store
 worker            | asyncio                        | errors logs metrics feed store health
-ingest            | asyncio msgspec                | errors metrics events formats body writer feed store edge
-pages             | asyncio msgspec                | errors cache events formats query store edge
+ingest            | asyncio msgspec                | errors metrics events formats body writer feed store edge \
+                                                     connection
+pages             | asyncio msgspec                | errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
 api               | http msgspec                   | errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | errors events formats query
 static            | http                           | errors
 edge              | asyncio msgspec                | errors logs metrics body health
-server            | asyncio http                   | logs edge
+connection        | asyncio http                   | metrics health edge
+server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      cache store store.choice health worker ingest pages api \
-                                                     rest edge server
+                                                     rest edge connection server
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 cli               |                                | about settings main migrate

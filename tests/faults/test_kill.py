@@ -15,8 +15,8 @@ BACK_WITHIN = 15.0  # seconds; it takes under two on a quiet machine, and the fi
 async def killed_and_started(process: CollectorProcess, load: Load) -> float:
     """Kill it at a random moment, start it again; the seconds until an event sent after that is acknowledged.
 
-    It is frozen first, until a request waits for it: a commit is so short that a kill would often hit none. Where it
-    was frozen inside a commit, PostgreSQL goes on with it, as it would after a kill.
+    It is frozen first, until a request waits for it: a commit is so short that a kill would often hit none. Where
+    it was frozen inside a commit, PostgreSQL goes on with it, as it would after a kill.
     """
     await asyncio.sleep(random.uniform(0.3, 1.0))
     await load.next_sent()

@@ -1,0 +1,248 @@
+"""HTTP/1.1 connections: uvicorn's, with a shortcut for what comes most often.
+
+1. A request that came whole in one read, and for whose path there is a shortcut, is answered from here: no task,
+   no ASGI messages, one write.
+2. A shortcut knows the plain case alone. Whatever else turns up, at its beginning or at its end, the request goes
+   the ordinary way with what was begun in its scope, so that nothing is done twice and each answer has one author.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from app.edge import ARRIVED, BEGUN, MAX_HEADERS, RequestIds
+from app.health import Readiness
+from app.metrics import Metrics
+
+
+class Reply(NamedTuple):
+    """`lines`: whole lines of headers, each with its end; the length of the body is among them."""
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+class Begun(Protocol):
+    """A request under way."""
+
+    @property
+    def answer(self) -> "asyncio.Future[Any]":
+        """What is waited for."""
+        ...
+
+    def reply(self) -> Reply | None:
+        """What to say once `answer` is there; None, or whatever it raises: the ordinary way has to say it."""
+        ...
+
+
+# Headers by name, query, body: what was begun, or None where this is not the plain case.
+Shortcut = Callable[[Mapping[bytes, bytes], bytes, bytes], Begun | None]
+
+
+class Shortcuts:
+    """The shortcuts of a process, by method and path, and what their answers have in common."""
+
+    def __init__(
+        self,
+        table: Mapping[tuple[bytes, bytes], Shortcut],
+        *,
+        ids: RequestIds,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> None:
+        self.table = table
+        self._ids = ids
+        self._readiness = readiness
+        self._metrics = metrics
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._common = b""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether connections end with their next answer."""
+        return self._readiness.draining
+
+    def head(self, status: int, common: list[tuple[bytes, bytes]], request: Mapping[bytes, bytes]) -> bytes:
+        """The status line and the headers that every answer bears. `common` is made anew once a second."""
+        if common is not self._headers:
+            self._headers, self._common = common, b"".join(b"%b: %b\r\n" % line for line in common)
+        id_ = self._ids.of(request.get(b"x-request-id"))
+        return b"%b%bx-request-id: %b\r\n" % (STATUS_LINE[status], self._common, id_.encode())
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._metrics.answered(route, status, seconds)
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A request on its shortcut. It stands where uvicorn keeps its cycle, and has what uvicorn asks of that."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    lines: list[tuple[bytes, bytes]]
+    headers: dict[bytes, bytes]
+    body: bytes
+    arrived: float
+    begun: Begun | None = None
+    keep_alive: bool = True
+    response_complete: bool = False
+    disconnected: bool = False
+    message_event: asyncio.Event = asyncio.Event()  # noqa: RUF009 - nobody waits for it
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    def __init__(self, *arguments: Any, shortcuts: Shortcuts, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._shortcuts = shortcuts
+        self._short = False  # whether what is being read is small enough for a shortcut
+        self._whole = False  # whether the request being read began in this read
+        self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
+        self._body = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        self._short = len(data) <= MAX_HEADERS
+        super().data_received(data)
+        self._whole = False
+        if self._taken is not None:
+            self._taken = None
+            self._begin_ordinary()
+
+    def on_message_begin(self) -> None:
+        """A request begins: what it needs for the ordinary way waits until it goes there."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._whole = self._short
+
+    def on_headers_complete(self) -> None:
+        """A request's head is there."""
+        self._taken, self._body = self._shortcut(), b""
+        if self._taken is None:
+            self._begin_ordinary()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body is there."""
+        if self._taken is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        """All of it is there."""
+        if self._taken is None:
+            super().on_message_complete()
+            return
+        shortcut, self._taken = self._taken, None
+        path, _, query = self.url.partition(b"?")
+        headers = dict(self.headers)
+        self.cycle = exchange = _Exchange(  # type: ignore[assignment]
+            self.parser.get_method(), path, query, self.headers, headers, self._body, time.perf_counter()
+        )
+        if len(headers) == len(self.headers) and b"host" in headers:
+            try:
+                exchange.begun = shortcut(headers, query, self._body)
+            except Exception:  # noqa: BLE001 - it comes up again on the ordinary way, which knows how to tell it
+                exchange.begun = None
+        if exchange.begun is None:
+            self._go_ordinary(exchange)
+        else:
+            exchange.begun.answer.add_done_callback(partial(self._done, exchange))
+
+    def _shortcut(self) -> Shortcut | None:
+        if not self._whole or self.expect_100_continue or self.flow.write_paused or self._shortcuts.leaving:
+            return None
+        if self.cycle is not None and not self.cycle.response_complete:
+            return None  # it has to wait for the one before it
+        shortcut = self._shortcuts.table.get((self.parser.get_method(), self.url.partition(b"?")[0]))
+        plain = (
+            self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and b"#" not in self.url
+        )
+        return shortcut if plain else None
+
+    def _done(self, exchange: _Exchange, _: "asyncio.Future[Any]") -> None:
+        try:
+            reply = exchange.begun.reply() if exchange.begun else None
+        except Exception:  # noqa: BLE001 - likewise
+            reply = None
+        if reply is None:
+            self._go_ordinary(exchange)
+            return
+        if not self.transport.is_closing():
+            self._write(exchange, reply)
+        exchange.response_complete = True
+        route = f"{exchange.method.decode()} {exchange.path.decode()}"
+        self._shortcuts.count(route, reply.status, time.perf_counter() - exchange.arrived)
+        self.on_response_complete()
+
+    def _write(self, exchange: _Exchange, reply: Reply) -> None:
+        stays = exchange.keep_alive and not self._shortcuts.leaving
+        head = self._shortcuts.head(reply.status, self.server_state.default_headers, exchange.headers)
+        end = b"\r\n" if stays else b"connection: close\r\n\r\n"
+        self.transport.write(head + reply.lines + end + reply.body)
+        if not stays:
+            self.transport.close()
+
+    def _begin_ordinary(self) -> None:
+        """Go on as uvicorn does from a request's head, with what has been read of its body."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+        if self._body:
+            super().on_body(self._body)
+
+    def _go_ordinary(self, exchange: _Exchange) -> None:
+        """Give a whole request to the application; the parser may be at the next one already."""
+        cycle = RequestResponseCycle(
+            scope=self._scope(exchange),  # type: ignore[arg-type]  # with keys of our own
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=exchange.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.body, cycle.more_body = bytearray(exchange.body), False
+        cycle.message_event.set()
+        cycle.disconnected = self.transport.is_closing()
+        if cast(object, self.cycle) is exchange:
+            self.cycle = cycle
+        self._start_asgi_task(cycle, self.app)
+
+    def _scope(self, exchange: _Exchange) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": exchange.lines,
+            "state": self.app_state.copy(),
+            "method": exchange.method.decode(),
+            "path": exchange.path.decode(),
+            "raw_path": exchange.path,
+            "query_string": exchange.query,
+            ARRIVED: exchange.arrived,
+            BEGUN: exchange.begun,
+        }
