@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, count
 from json import JSONDecodeError
 from json import loads as lenient_loads
 from typing import Annotated, Any, TypeVar
@@ -33,6 +33,7 @@ Item = TypeVar("Item")
 # Seeded by the system. An id must be unique, not hard to guess, and the system's own source costs more.
 _chance = random.Random().getrandbits  # noqa: S311
 
+_VARIANT = "89ab"  # the digit that says, in its upper bits, which layout the UUID has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Control characters, and those that reorder the text around them on a screen.
@@ -111,12 +112,28 @@ _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
-def uuid7() -> str:
-    """A new UUIDv7 (RFC 9562): sorts by the millisecond it was made in."""
-    chance = _chance(80)
-    number = clock.time_ns() // 10**6 << 80 | 0x7 << 76 | chance >> 68 << 64 | 0x2 << 62 | chance & 2**62 - 1
-    digits = number.to_bytes(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+class _Uuids:
+    """Makes UUIDv7s (RFC 9562): a millisecond, 26 bits of chance with it, and a number that chance began.
+
+    Any thread may call it: the number is taken in one step, and who finds a new millisecond begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._made = (0, "", count())
+
+    def __call__(self) -> str:
+        now = clock.time_ns() // 1_000_000
+        made, prefix, numbers = self._made
+        if now != made:
+            chance = f"{_chance(24):06x}"
+            digits = f"{now:012x}"
+            prefix = f"{digits[:8]}-{digits[8:]}-7{chance[:3]}-{_VARIANT[_chance(2)]}{chance[3:]}-"
+            numbers = count(_chance(47))
+            self._made = (now, prefix, numbers)
+        return f"{prefix}{next(numbers):012x}"
+
+
+uuid7 = _Uuids()
 
 
 class Parser:

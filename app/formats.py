@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -16,14 +15,14 @@ NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
+_FIRST = (0,)
 _FIELDS = ("seq", "id", "source", "action", "subject", "time", "received_at", "data")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would run
 
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """What a body held: `events[i]` stood at place `indexes[i]`; `faults` name the others by their places.
 
     `single`: the body was one event, not a list of one.
@@ -40,7 +39,7 @@ def read_json(body: bytes, parser: Parser, max_events: int) -> Batch:
     text = body.lstrip(b" \t\r\n")
     try:
         if not text.startswith(b"["):
-            return Batch([_one(body, parser)], [0], [], single=True)
+            return Batch((_one(body, parser),), _FIRST, (), single=True)
         return _batch(enumerate(parser.many(body, max_events)))
     except NotJson as error:
         raise Malformed(f"the body is not JSON: {_hint(body) or error}") from None

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,6 @@ from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
 from app.errors import BadParameter, Conflict, Fault, Invalid, Unavailable, UnsupportedType
 from app.events import MAX_KEY, Event, Parser, Stored
-from app.feed import Feed
 from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
 from app.metrics import Metrics
 from app.store import Kept, Reader
@@ -34,6 +33,7 @@ _SPECIAL = frozenset((b"content-encoding", b"transfer-encoding", b"idempotency-k
 _CREATED = (
     b"content-type: application/json\r\ncollector-position: %d\r\nlocation: /events/%d\r\ncontent-length: %d\r\n"
 )
+_PLAIN_PARSER = Parser()
 _CONFLICT = "another event with this source and id, but other content, is already kept"
 _encode = msgspec.json.Encoder().encode
 
@@ -46,8 +46,7 @@ class Wishes:
     strict: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(NamedTuple):
     """What a request held, on its way through the writer."""
 
     ingest: "Ingest"
@@ -60,7 +59,7 @@ class Submitted:
         (one,) = kept
         if one.state != "new" or one.at is None:
             return None
-        self.ingest.note(self.batch, kept)
+        self.ingest.count(self.batch, kept)
         body = _encode(_stored(self.batch.events[0], one.seq, one.at))
         return Reply(201, _CREATED % (one.seq, one.seq, len(body)), body)
 
@@ -73,14 +72,12 @@ class Ingest:
         *,
         writer: GroupCommit[Event, Kept],
         reader: Reader,
-        feed: Feed,
         metrics: Metrics,
         bodies: Bodies,
         max_events: int,
     ) -> None:
         self._writer = writer
         self._reader = reader
-        self._feed = feed
         self._metrics = metrics
         self._bodies = bodies
         self._max_events = max_events
@@ -94,7 +91,7 @@ class Ingest:
         wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""))
         submitted = scope.get(BEGUN) or await self._read(receive, headers, wishes)
         kept = await submitted.answer
-        self.note(submitted.batch, kept)
+        self.count(submitted.batch, kept)
         status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
         if position := max((one.seq for one in kept), default=0):
@@ -111,7 +108,7 @@ class Ingest:
             return None
         if not _SPECIAL.isdisjoint(headers):
             return None
-        batch = read_json(body, Parser(), 1)
+        batch = read_json(body, _PLAIN_PARSER, 1)
         return Submitted(self, batch, self._writer.submit(batch.events, size=len(body)))
 
     async def _read(self, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
@@ -140,13 +137,8 @@ class Ingest:
         nothing.set_result(())
         return nothing
 
-    def note(self, batch: Batch, kept: Sequence[Kept]) -> None:
-        """Announce and count what was committed. A lost announcement delays a reader and hides nothing from it."""
-        if kept:
-            self._feed.publish(max(one.seq for one in kept))
-            self._count(batch, kept)
-
-    def _count(self, batch: Batch, kept: Sequence[Kept]) -> None:
+    def count(self, batch: Batch, kept: Sequence[Kept]) -> None:
+        """Count what became of a request's events."""
         if len(kept) == 1 and kept[0].state == "new":
             self._metrics.kept(batch.events[0].source)
             return

@@ -107,10 +107,14 @@ class Collector:
     async def _commit(self, events: Sequence[Event], alone: bool) -> Sequence[Kept]:  # noqa: FBT001
         start = time.perf_counter()
         try:
-            return await self.store.keep(events, alone)
+            kept = await self.store.keep(events, alone)
         except Unavailable:
             self.readiness.commits_fail = True
             raise
+        else:
+            # After the commit: a lost announcement delays a reader and never hides an event from it.
+            self.feed.publish(max((one.seq for one in kept), default=0))
+            return kept
         finally:
             self.metrics.commit_seconds.observe(time.perf_counter() - start)
             self.metrics.commit_events.observe(len(events))
@@ -119,7 +123,6 @@ class Collector:
         return Ingest(
             writer=self.writer,
             reader=self.store.reader,
-            feed=self.feed,
             metrics=self.metrics,
             bodies=self.bodies,
             max_events=self._settings.max_batch_size,

@@ -9,8 +9,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from app.errors import Draining, Overloaded
 
@@ -19,8 +18,7 @@ Result = TypeVar("Result")
 IDLE_TURN = 1.0  # seconds after which an idle loop shows that it is alive
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission(Generic[Item, Result]):
+class _Submission(NamedTuple, Generic[Item, Result]):
     items: Sequence[Item]
     size: int
     alone: bool

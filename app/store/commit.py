@@ -135,9 +135,11 @@ class Committer:
     ) -> list[Kept]:
         """Send the statement again where the first failure says how to help."""
         rows = keep.records(events)
-        if staged := len(rows) >= keep.STAGED_ROWS:
+        staged = len(rows) >= keep.STAGED_ROWS
+        if staged:
             await self._stage(connection, rows)
-        how: How = "lean" if staged and self._hopeful else "plain"
+        lean = self._hopeful if staged else all(event.identity is None for event in events)
+        how: How = "lean" if lean else "plain"
         for _ in range(ATTEMPTS - 1):
             try:
                 return await self._keep(connection, rows, strict=strict, how=how)
@@ -164,7 +166,7 @@ class Committer:
         self, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, how: How
     ) -> list[Kept]:
         if how == "lean":
-            return await self._lean(connection, len(rows))
+            return await self._lean(connection, rows)
         if how == "plain":
             answer = await _statement(connection, rows, strict=strict)
         else:
@@ -175,11 +177,15 @@ class Committer:
         self._hopeful = all(kept.state == "new" for kept in results)
         return results
 
-    async def _lean(self, connection: asyncpg.Connection, count: int) -> list[Kept]:
-        self._hopeful = False  # until it has gone well: a resend comes in many groups
-        first, at = await connection.fetchrow(keep.LEAN, count)
-        self._hopeful = True
-        return [Kept("new", seq, at) for seq in range(first, first + count)]
+    async def _lean(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> list[Kept]:
+        if len(rows) >= keep.STAGED_ROWS:
+            self._hopeful = False  # until it has gone well: a resend comes in many groups
+            first, at = await connection.fetchrow(keep.LEAN_STAGED, len(rows))
+            self._hopeful = True
+        else:
+            columns = tuple(zip(*rows, strict=True))
+            first, at = await connection.fetchrow(keep.LEAN_FEW, len(rows), *(columns[n] for n in keep.ANONYMOUS))
+        return [Kept("new", seq, at) for seq in range(first, first + len(rows))]
 
 
 async def _statement(

@@ -37,21 +37,30 @@ SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FRO
 
 # The same for rows of which no identity is known yet: no join, no numbering, one row of answer. Should one be
 # known after all, the primary key of event_ids says so and KEEP has to do.
-LEAN = f"""
-WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({ORDER_LOCK}), clock_timestamp() AS at),
+_LEAN = """
+WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({lock}), clock_timestamp() AS at),
 b AS MATERIALIZED (SELECT at, setval('event_seq', greatest(coalesce(pg_sequence_last_value('event_seq'), 0),
     (extract(epoch FROM at) * 1000000)::bigint) + $1::bigint) - $1::bigint + 1 AS first FROM l),
-k AS (INSERT INTO event_ids SELECT key, hash, first + n FROM incoming, b WHERE key IS NOT NULL),
-e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
-  SELECT first + n, at, coalesce(time, at), source, action, id, subject, data FROM incoming, b)
+{ids}e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
+  SELECT first + n, at, coalesce(time, at), source, action, id, subject, data FROM {rows}, b)
 SELECT first, at FROM b
 """
-_UNNEST = "unnest({}) AS t({})".format(
-    ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(_TYPES, 2)), ", ".join(COLUMNS)
-)
+_LEAN_IDS = "k AS (INSERT INTO event_ids SELECT key, hash, first + n FROM incoming, b WHERE key IS NOT NULL),\n"
 
-KEEP_FEW = _KEEP.format(lock=ORDER_LOCK, rows=_UNNEST)
+
+def _unnest(columns: Sequence[str], types: Sequence[str]) -> str:
+    arrays = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(types, 2))
+    return f"unnest({arrays}) AS t({', '.join(columns)})"
+
+
+KEEP_FEW = _KEEP.format(lock=ORDER_LOCK, rows=_unnest(COLUMNS, _TYPES))
 KEEP_STAGED = _KEEP.format(lock=ORDER_LOCK, rows="incoming t")
+LEAN_STAGED = _LEAN.format(lock=ORDER_LOCK, rows="incoming", ids=_LEAN_IDS)
+# For few rows without any identity, of which none can be known.
+ANONYMOUS = tuple(COLUMNS.index(name) for name in COLUMNS if name not in ("key", "hash"))
+LEAN_FEW = _LEAN.format(
+    lock=ORDER_LOCK, ids="", rows=_unnest([COLUMNS[n] for n in ANONYMOUS], [_TYPES[n] for n in ANONYMOUS])
+)
 # The temporary table is nobody's receipt: these two do not wait for a standby. A backend that waits for one that
 # is missing does not notice that its client has gone, so that every attempt would leave one behind.
 STAGE = "SET LOCAL synchronous_commit = local; CREATE TEMP TABLE incoming ({})".format(

@@ -1,6 +1,7 @@
 """PostgreSQL: what every connection that carries events is told before its first use."""
 
 from datetime import datetime
+from functools import lru_cache
 
 import asyncpg
 
@@ -40,5 +41,6 @@ def _encoded(moment: datetime) -> tuple[int]:
     return (micros(moment) - _EPOCH_2000,)
 
 
+@lru_cache(16)  # the rows of one commit bear one moment
 def _decoded(value: tuple[int]) -> datetime:
     return EPOCH + (value[0] + _EPOCH_2000) * MICROSECOND

@@ -44,7 +44,7 @@ migrations*       | alembic sql                    | store.tables
 cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store
 worker            | asyncio                        | errors logs metrics feed store health
-ingest            | asyncio msgspec                | errors metrics events formats body writer feed store edge \
+ingest            | asyncio msgspec                | errors metrics events formats body writer store edge \
                                                      connection
 pages             | asyncio msgspec                | errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
