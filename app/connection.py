@@ -109,6 +109,11 @@ class Connection(HttpToolsProtocol):
         self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
         self._body = b""
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended. Its timer would hold on to it where a client has reset it."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         self._short = len(data) <= MAX_HEADERS
