@@ -116,14 +116,21 @@ def _pattern(source: str, dialect: str) -> str:
 
 def narrowing(filter_: Filter, dialect: str) -> ColumnElement[bool]:
     """The conditions that an index serves."""
-    conditions: list[ColumnElement[bool]] = []
-    if filter_.sources:
-        conditions.append(or_(*(_source(source, dialect) for source in filter_.sources)))
-    if filter_.since is not None:
-        conditions.append(events.c.time >= filter_.since)
-    if filter_.until is not None:
-        conditions.append(events.c.time < filter_.until)
-    return and_(literal(value=True), *conditions)
+    return and_(from_sources(filter_, dialect), *at_times(filter_, events.c))
+
+
+def from_sources(filter_: Filter, dialect: str) -> ColumnElement[bool]:
+    """The condition on the source, which is true where there is none."""
+    if not filter_.sources:
+        return and_(literal(value=True))
+    return or_(*(_source(source, dialect) for source in filter_.sources))
+
+
+def at_times(filter_: Filter, columns: Any) -> list[ColumnElement[bool]]:
+    """The conditions on when it happened."""
+    since = [] if filter_.since is None else [columns.time >= filter_.since]
+    until = [] if filter_.until is None else [columns.time < filter_.until]
+    return since + until
 
 
 def _source(source: str, dialect: str) -> ColumnElement[bool]:

@@ -3,6 +3,9 @@
 1. No reader that follows a cursor misses an event. Numbers become visible in their order, and what bounds a page
    (`head`, the edge of the window) is read before its rows, so that no row between the two is passed over.
 2. Every answer is bounded: in time, in rows looked at, in bytes held.
+3. Times are not in the order of the log, and no planner knows how nearly they are. So a page of a time span looks
+   at the next few thousand events first, which is all it takes where the span begins there, and only then finds
+   the span by its index and sorts it.
 """
 
 import asyncio
@@ -19,12 +22,13 @@ from app.errors import CursorGone, Unavailable
 from app.events import Stored
 from app.query import Filter, PageQuery, StatsQuery
 from app.store import Count, Page, SourceSummary
-from app.store.expressions import micros_of, narrowing, scanning
+from app.store.expressions import at_times, from_sources, micros_of, narrowing, scanning
 from app.store.tables import MICROSECOND, events, log_state, micros
 
 READ_SECONDS = 4.0  # for all of one answer; the promise is 5 s, and letting go of a stalled connection takes time
 TEXT_WINDOW = 50_000  # rows that one page looks into for text or data
 LABEL_WINDOW = 1_000_000  # rows that one page looks at for an action, a subject or an id
+NEARBY = 5_000  # rows that a page of a time span looks at before it sorts the span
 CHUNK_BYTES = 4 * 2**20  # of data that one page of a scan aims at
 CHUNK_ROWS = 1000
 FIRST_CHUNK = 100  # rows: at most 25 MiB, before the size of the events is known
@@ -103,22 +107,26 @@ class SqlReader:
         scans = _window(query.filter)
         # Read first: whatever is committed after this has a higher number, and is left to the next page.
         head = await _head(connection) if scans or query.order == "asc" else None
-        condition = self._narrowed(query, head)
-        edge = None if scans is None else await _edge(connection, query, condition, scans)
-        rows = await connection.execute(_select(query, condition, scans))
-        found = [_stored(row) for row in rows]
+        edge = None
+        found = await self._nearby(connection, query)
+        if not found:
+            condition = [narrowing(query.filter, self._dialect), *_between(query, head)]
+            edge = None if scans is None else await _edge(connection, query, condition, scans)
+            found = await self._found(connection, _select(query, condition, scans))
         if query.cursor is not None:
             await _refuse_if_gone(connection, query.cursor)
         return _page(query, found, head, edge)
 
-    def _narrowed(self, query: PageQuery, head: int | None) -> list[ColumnElement[bool]]:
-        conditions = [narrowing(query.filter, self._dialect)]
-        if query.cursor is not None:
-            seq = events.c.seq
-            conditions.append(seq > query.cursor if query.order == "asc" else seq < query.cursor)
-        elif query.order == "desc" and head is not None:
-            conditions.append(events.c.seq <= head)
-        return conditions
+    async def _nearby(self, connection: AsyncConnection, query: PageQuery) -> list[Stored]:
+        """A full page of a time span from the next few events of the log, or none."""
+        if (query.filter.since or query.filter.until) is None or query.limit is None:
+            return []
+        condition = [from_sources(query.filter, self._dialect), *_between(query, None)]
+        found = await self._found(connection, _select(query, condition, NEARBY))
+        return found if len(found) == query.limit else []
+
+    async def _found(self, connection: AsyncConnection, statement: Select[Any]) -> list[Stored]:
+        return [_stored(row) for row in await connection.execute(statement)]
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
@@ -143,13 +151,31 @@ def _by_position(query: PageQuery, column: ColumnElement[int]) -> ColumnElement[
     return column if query.order == "asc" else desc(column)
 
 
+def _between(query: PageQuery, head: int | None) -> list[ColumnElement[bool]]:
+    seq = events.c.seq
+    if query.cursor is not None:
+        return [seq > query.cursor if query.order == "asc" else seq < query.cursor]
+    return [seq <= head] if query.order == "desc" and head is not None else []
+
+
 def _select(query: PageQuery, condition: list[ColumnElement[bool]], window: int | None) -> Select[Any]:
     rows = select(*_COLUMNS).where(*condition).order_by(_by_position(query, events.c.seq))
+    if window is None and query.filter.since is not None:
+        return _of_span(query, condition)
     if window is None:
         return rows.limit(query.limit)
     looked_at = rows.limit(window).subquery()
-    matching = select(looked_at).where(*scanning(query.filter, looked_at.c))
+    times = at_times(query.filter, looked_at.c)
+    matching = select(looked_at).where(*times, *scanning(query.filter, looked_at.c))
     return matching.order_by(_by_position(query, looked_at.c.seq)).limit(query.limit)
+
+
+def _of_span(query: PageQuery, condition: list[ColumnElement[bool]]) -> Select[Any]:
+    """Sorts positions alone, and keeps the planner from walking the log backwards until it meets the span. A span
+    without a beginning may be nearly all of the log: that one is walked to."""
+    span = select(events.c.seq).where(*condition).cte("span").prefix_with("MATERIALIZED", dialect="postgresql")
+    first = select(span.c.seq).order_by(_by_position(query, span.c.seq)).limit(query.limit)
+    return select(*_COLUMNS).where(events.c.seq.in_(first)).order_by(_by_position(query, events.c.seq))
 
 
 async def _edge(
