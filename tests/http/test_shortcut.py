@@ -22,7 +22,7 @@ from tests.process import CollectorProcess
 
 MOMENT = 0.02  # seconds between the parts of a request
 RESETS = 3000
-MAX_GROWTH = 15 * 2**20  # bytes; a connection that is held on to costs 20 KiB
+MAX_GROWTH = 8 * 2**20  # bytes; a connection that is held on to costs 6 KiB
 OWN = {"seq", "id", "time", "received_at"}  # what differs from one event to the next
 
 Make = Callable[[str], bytes]
