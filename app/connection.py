@@ -93,6 +93,7 @@ class _Exchange:
     arrived: float
     begun: Begun | None = None
     keep_alive: bool = True
+    more_body: bool = False
     response_complete: bool = False
     disconnected: bool = False
     message_event: asyncio.Event = asyncio.Event()  # noqa: RUF009 - nobody waits for it
@@ -164,6 +165,14 @@ class Connection(HttpToolsProtocol):
         else:
             exchange.begun.answer.add_done_callback(partial(self._done, exchange))
 
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP. Where a whole request waits, this would be taken for its answer: it gets none."""
+        waits = self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
+        if waits or self.pipeline:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
     def _shortcut(self) -> Shortcut | None:
         if not self._whole or self.expect_100_continue or self.flow.write_paused or self._shortcuts.leaving:
             return None
@@ -181,7 +190,7 @@ class Connection(HttpToolsProtocol):
     def _done(self, exchange: _Exchange, _: "asyncio.Future[Any]") -> None:
         try:
             reply = exchange.begun.reply() if exchange.begun else None
-        except Exception:  # noqa: BLE001 - likewise
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - likewise
             reply = None
         if reply is None:
             self._go_ordinary(exchange)

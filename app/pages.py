@@ -43,7 +43,8 @@ class _Look:
     def reply(self) -> Reply | None:
         """The page, or 304; None where it has to be read."""
         if self.answer.result() != self.page.version:
-            self.pages.drop(self.key)
+            if self.pages.kept(self.key) is self.page:  # nobody has read it anew meanwhile
+                self.pages.drop(self.key)
             return None
         if matches(self.if_none_match, self.page.etag):
             return Reply(304, self.page.lines, b"")
