@@ -65,7 +65,7 @@ class CachedPage:
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     etag: str
-    version: int | None
+    version: str | None
     read_at: float  # seconds of the monotonic clock
     lines: bytes = field(init=False)  # the headers as they go over the wire, made once
 
@@ -76,7 +76,7 @@ class CachedPage:
 class Pages:
     """Pages by key. `version` asks for the log's version."""
 
-    def __init__(self, version: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, version: Callable[[], Awaitable[str]]) -> None:
         self._version = Shared(version)
         self._pages: OrderedDict[bytes, CachedPage] = OrderedDict()
         self._readers: dict[bytes, Shared[CachedPage]] = {}

@@ -62,7 +62,7 @@ class PageLane:
         *,
         reader: Reader,
         pages: Pages,
-        settled: Callable[[], Awaitable[int | None]],
+        settled: Callable[[], Awaitable[str | None]],
         exports: App,
         now: Callable[[], datetime],
     ) -> None:

@@ -16,7 +16,7 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic                       |
+settings          | pydantic redis                 |
 logs              | structlog                      |
 metrics           | prometheus                     | tally
 tally             | prometheus                     |
@@ -80,7 +80,7 @@ TECHNOLOGIES = {
 
 # `serve` starts quickly because what it begins with does not import, at once, what other commands need.
 SERVED = {"cli", "main", "server"}
-HEAVY = {"alembic", "typer", "rich", "click", "migrations", "migrate"}
+HEAVY = {"alembic", "typer", "rich", "click", "redis", "migrations", "migrate"}
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
