@@ -1,8 +1,8 @@
 """The link to Redis, for what is never worth waiting for.
 
-1. Who asks waits for a tenth of a second at most, whatever Redis or the network does, and is never told an error.
-2. After a failure nobody asks for a while; then one caller tries for all. So a Redis that hangs costs a reader that
-   much once in a while, and not every reader every time.
+1. Who asks waits for a tenth of a second at most, whatever Redis or the network does, and is told of no error.
+2. After a failure nobody asks for a while; then one caller tries for all. So a Redis that hangs costs one reader
+   that much once in a while, and not every reader every time.
 3. What comes while enough is under way is left out, so that nothing piles up.
 """
 

@@ -21,24 +21,25 @@ _encode = msgspec.json.Encoder().encode
 async def stream(reader: Reader, feed: Feed, query: PageQuery, cursor: int) -> AsyncIterator[bytes]:
     """Frames for everything that matches after `cursor`, until the feed is closed."""
     yield _retry() + b": from %d\n\n" % cursor
-    while not feed.closed:
-        announced = feed.position
-        try:
-            page = await reader.page(replace(query, cursor=cursor))
-        except CursorGone as gone:
-            earliest = int(str(gone.extra["earliest"]))
-            yield _gap(cursor, earliest)
-            cursor = earliest
-        except Unavailable:
-            yield b": the database is away\n\n"
-            await feed.wait(feed.position, AWAY_SECONDS)
-        else:
-            if page.events:
-                yield _frames(page)
-            cursor = page.next if page.next is not None else cursor
-            if page.last and not await _news(feed, max(announced, cursor)):
-                yield b":\n\n"
-    yield _retry()
+    with feed.following():
+        while not feed.closed:
+            announced = feed.position
+            try:
+                page = await reader.page(replace(query, cursor=cursor))
+            except CursorGone as gone:
+                earliest = int(str(gone.extra["earliest"]))
+                yield _gap(cursor, earliest)
+                cursor = earliest
+            except Unavailable:
+                yield b": the database is away\n\n"
+                await feed.wait(feed.position, AWAY_SECONDS)
+            else:
+                if page.events:
+                    yield _frames(page)
+                cursor = page.next if page.next is not None else cursor
+                if page.last and not await _news(feed, max(announced, cursor)):
+                    yield b":\n\n"
+        yield _retry()
 
 
 async def _news(feed: Feed, seen: int) -> bool:

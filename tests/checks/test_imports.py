@@ -26,6 +26,10 @@ query             |                                | errors
 body              | asyncio zstd                   | errors
 writer            | asyncio                        | errors
 feed              | asyncio                        |
+link              | asyncio redis                  | logs metrics
+shelf             | asyncio msgspec redis          | about cache link metrics
+news              | asyncio redis                  | errors feed health link logs metrics
+replicas          |                                | cache feed health link metrics news settings shelf store
 store             | msgspec                        | events query
 store.tables      | sql                            |
 store.expressions | msgspec sql                    | query store.tables
@@ -56,8 +60,8 @@ edge              | asyncio msgspec                | errors logs metrics body he
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache store store.choice health worker ingest pages api \
-                                                     rest edge connection server
+                                                     cache replicas store store.choice health worker ingest pages \
+                                                     api rest edge connection server
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 cli               |                                | about settings main migrate
