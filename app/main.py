@@ -14,7 +14,7 @@ from app.about import VERSION
 from app.api import Services
 from app.body import Bodies
 from app.cache import Pages
-from app.connection import Shortcuts
+from app.connection import Shortcuts, Stall
 from app.edge import App, Edge, RequestIds
 from app.errors import Unavailable
 from app.events import Event
@@ -150,6 +150,7 @@ class Collector:
             readiness=self.readiness,
             metrics=self.metrics,
             max_streams=self._settings.max_streams,
+            stream_lag=self._settings.stream_lag_seconds,
         )
 
 
@@ -176,6 +177,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     server = Server(
         collector.app,
         shortcuts=collector.shortcuts,
+        stall=Stall(settings.stall_seconds, collector.metrics.stalled.inc),
         instance=instance,
         drain_seconds=settings.drain_seconds,
         graceful_seconds=settings.graceful_seconds,

@@ -51,6 +51,12 @@ class Metrics:
         )
         self._streams = Gauge("collector_streams", "Event streams that are open.", registry=registry)
         self.streams_open = 0
+        self.gaps = Counter(
+            "collector_stream_gaps", "Streams that fell too far behind and skipped events.", registry=registry
+        )
+        self.stalled = Counter(
+            "collector_stalled_clients", "Clients cut off since they took nothing.", registry=registry
+        )
         # The writer.
         self.commit_seconds = Histogram(
             "collector_commit_duration_seconds",

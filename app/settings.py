@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     )
     max_waiting_mib: int = Field(64, ge=6, description="MiB of events that may wait for their commit")
     max_streams: int = Field(1000, ge=0, description="event streams that may be open; past it 503")
+    stream_lag_seconds: float = Field(
+        300,
+        gt=0,
+        description="seconds that a stream may fall behind; past them it tells of a gap and goes on at the end",
+    )
+    stall_seconds: float = Field(
+        30, gt=0, description="seconds after which a client that takes nothing of its answer is cut off"
+    )
     metric_sources: int = Field(
         100, ge=0, description="sources with a metric label of their own; the others count as _other"
     )
