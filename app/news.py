@@ -112,9 +112,10 @@ class RedisNews:
                 self._stir(await _word(channel))
 
     def _hears(self, *, hearing: bool) -> None:
-        self._hearing = hearing
         self._metrics.redis_up.labels("news").set(hearing)
-        self._stir(_SOMETHING)  # which was said while it did not
+        if hearing != self._hearing:
+            self._hearing = hearing
+            self._stir(_SOMETHING)  # which was said while it did not
 
     def _stir(self, position: int) -> None:
         if position > 0:

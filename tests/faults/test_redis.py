@@ -1,0 +1,212 @@
+"""Redis in trouble: no read fails, none is stale, none waits for long; and no stream misses an event."""
+
+import asyncio
+import json
+import re
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.faults.conftest import StartCollector
+from tests.faults.wire import Wire, ask, event
+from tests.ports import LOOPBACK
+from tests.process import CollectorProcess
+from tests.proxy import Mode, Proxy
+from tests.servers import RedisServer
+
+PAGES = 20  # different ones that are read all the time
+FAULT_SECONDS = 1.5
+PATIENCE = 2.0  # seconds; a read waits a tenth for Redis at most, and the figures are printed
+DEADLINE = 20.0  # seconds
+POLLING = 0.5  # seconds between two looks into the database, where nothing is heard
+
+
+@dataclass
+class Pair:
+    """Two collectors of one log, the Redis between them, and the way to it that can be broken."""
+
+    one: CollectorProcess
+    other: CollectorProcess
+    redis: RedisServer
+    proxy: Proxy
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric of both: its name, with labels as they are written."""
+        found = 0.0
+        for process in (self.one, self.other):
+            text = (await ask(process.port, "GET", "/metrics")).body.decode()
+            found += sum(float(value) for value in re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE))
+        return found
+
+    async def called(self, use: str, outcome: str) -> float:
+        """How often Redis was asked for this, with this outcome."""
+        return await self.metric(f'collector_redis_calls_total{{outcome="{outcome}",use="{use}"}}')
+
+    async def until(self, connection: str, up: float) -> None:
+        """Wait until both know whether this connection to Redis works."""
+        async with asyncio.timeout(DEADLINE):
+            while await self.metric(f'collector_redis_up{{connection="{connection}"}}') != 2 * up:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def proxy(own_redis: RedisServer) -> AsyncIterator[Proxy]:
+    """A way to Redis that the test may break."""
+    async with Proxy(LOOPBACK, own_redis.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def pair(postgres_url: str, own_redis: RedisServer, proxy: Proxy, start: StartCollector) -> Pair:
+    """Both are ready, and hear each other."""
+    env = {"POSTGRES_CONNECTION_STRING": postgres_url, "REDIS_URL": proxy.url_through(own_redis.url())}
+    one, other = start(env), start(env)
+    for process in (one, other):
+        await process.wait_until_ready()
+    pair = Pair(one, other, own_redis, proxy)
+    await pair.until("news", 1)
+    return pair
+
+
+@dataclass
+class Reading:
+    """Reads of both collectors, while it runs: the pages, and each event right after it was acknowledged."""
+
+    pair: Pair
+    seconds: list[float] = field(default_factory=list)
+    failed: list[object] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    writes: int = 0
+
+    async def read(self, wire: Wire, query: str) -> list[dict[str, str]]:
+        sent = time.monotonic()
+        answer = await wire.ask("GET", f"/events?{query}")
+        self.seconds.append(time.monotonic() - sent)
+        if answer.status != 200:
+            self.failed.append(answer)
+            return []
+        found: list[dict[str, str]] = json.loads(answer.body)
+        return found
+
+    async def pages(self, wire: Wire, offset: int) -> None:
+        number = offset
+        while True:
+            number += 1
+            await self.read(wire, f"limit={1 + number % PAGES}")
+            await asyncio.sleep(0.005)
+
+    async def writes_that_are_read(self, writer: Wire, reader: Wire, source: str) -> None:
+        for number in range(10**6):
+            answer = await writer.ask("POST", "/events", event(source, str(number)))
+            assert answer.status == 201, answer
+            self.writes += 1
+            if [one["id"] for one in await self.read(reader, f"source={source}&limit=1")] != [str(number)]:
+                self.stale.append(f"{source}/{number}")
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def reading(pair: Pair, label: str) -> AsyncIterator[Reading]:
+    """While the context is open, both are read and written; then nothing may have failed."""
+    found = Reading(pair)
+    ports = [pair.one.port, pair.other.port]
+    wires = [await Wire.open(port) for port in ports * 4]
+    jobs = [found.pages(wire, 7 * n) for n, wire in enumerate(wires[:4])]
+    jobs += [found.writes_that_are_read(wires[4], wires[5], f"{label}-a")]
+    jobs += [found.writes_that_are_read(wires[7], wires[6], f"{label}-b")]
+    tasks = [asyncio.create_task(job) for job in jobs]
+    yield found
+    done = [task for task in tasks if task.done()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for wire in wires:
+        wire.close()
+    for task in done:
+        task.result()
+    slowest = max(found.seconds)
+    median = statistics.median(found.seconds)
+    print(
+        f"{label}: {len(found.seconds)} reads, median {median * 1000:.1f} ms, slowest {slowest * 1000:.0f} ms;"
+        f" {found.writes} writes; failed {len(found.failed)}, stale {len(found.stale)}"
+    )
+    assert found.writes > 0
+    assert (found.failed, found.stale) == ([], [])
+    assert slowest < PATIENCE
+
+
+async def test_reads_go_on_whatever_redis_does(pair: Pair) -> None:
+    async with reading(pair, "well"):
+        await asyncio.sleep(FAULT_SECONDS)
+    assert await pair.called("find", "answered") > 0
+    assert await pair.called("keep", "answered") > 0
+    faults: list[Mode | str] = ["stall", "stall-replies", "drop-replies", "refuse", "reset", "paused", "down"]
+    for fault in faults:
+        before = await pair.called("find", "failed")
+        async with reading(pair, fault):
+            await asyncio.sleep(0.3)
+            await broken(pair, fault)
+            await pair.until("calls", 0)
+            await asyncio.sleep(FAULT_SECONDS)
+            await mended(pair, fault)
+            await pair.until("calls", 1)
+        waited = await pair.called("find", "failed") - before
+        print(f"  {waited:.0f} reads waited for Redis in vain")
+        await pair.until("news", 1)
+    for process in (pair.one, pair.other):
+        told = [entry["event"] for entry in process.logs() if entry.get("connection") == "calls"]
+        assert told == ["redis is away", "redis is back"] * (len(told) // 2)
+        assert len(told) >= 2 * len(faults)
+        assert {entry["level"] for entry in process.logs()} <= {"info", "warning"}
+
+
+async def broken(pair: Pair, fault: str) -> None:
+    if fault == "paused":
+        pair.redis.pause()
+    elif fault == "down":
+        await asyncio.to_thread(pair.redis.stop, kill=True)
+    else:
+        pair.proxy.mode = fault  # type: ignore[assignment]
+
+
+async def mended(pair: Pair, fault: str) -> None:
+    if fault == "down":
+        await asyncio.to_thread(pair.redis.start)
+    pair.redis.resume()
+    pair.proxy.mode = "pass"
+
+
+async def test_a_redis_that_is_full_is_read_and_not_written(pair: Pair) -> None:
+    async with reading(pair, "full"), Redis.from_url(pair.redis.url()) as admin:
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "1")
+        await asyncio.sleep(FAULT_SECONDS)
+        assert await pair.called("keep", "refused") > 0
+        assert await pair.metric('collector_redis_up{connection="calls"}') == 2
+        before = await pair.called("keep", "answered")
+        await admin.config_set("maxmemory", "0")
+        async with asyncio.timeout(DEADLINE):
+            while await pair.called("keep", "answered") == before:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.05)
+
+
+async def test_a_collector_starts_without_its_redis_and_takes_it_when_it_comes(
+    postgres_url: str, own_redis: RedisServer, start: StartCollector
+) -> None:
+    await asyncio.to_thread(own_redis.stop)
+    env = {"POSTGRES_CONNECTION_STRING": postgres_url, "REDIS_URL": own_redis.url()}
+    one, other = start(env), start(env)
+    for process in (one, other):
+        await process.wait_until_ready()
+        assert (await ask(process.port, "POST", "/events", event("early", str(process.port)))).status == 201
+        assert len(json.loads((await ask(process.port, "GET", "/events?source=early")).body)) > 0
+    await asyncio.to_thread(own_redis.start)
+    for process in (one, other):
+        await process.wait_for_log(
+            lambda entry: entry["event"] == "redis is back" and entry["connection"] == "news"
+        )
