@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from app import shelf as module
 from app.cache import KEPT_SECONDS, MAX_PAGE_BYTES, CachedPage
 from app.link import Link
 from app.metrics import Metrics
@@ -32,6 +33,11 @@ async def shelf(redis_url: str) -> AsyncIterator[RedisShelf]:
     link = Link(redis_url, metrics)
     yield RedisShelf(link, metrics)
     await link.close()
+
+
+@pytest.fixture(autouse=True)
+def _rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REST_SECONDS", 0.0)
 
 
 async def kept(shelf: RedisShelf, key: bytes, one: CachedPage) -> None:
@@ -84,6 +90,19 @@ async def test_what_never_goes_is_none(shelf: RedisShelf, redis: Redis) -> None:
     await kept(shelf, b"k", page())
     (name,) = await redis.keys(NAMES)
     await redis.persist(name)
+    assert await shelf.find("1.2", b"k") is None
+
+
+async def test_while_the_log_moves_redis_is_left_alone(
+    shelf: RedisShelf, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REST_SECONDS", 60.0)
+    await kept(shelf, b"k", page())
+    assert await redis.keys(NAMES) == []
+    shelf._since -= 60.0
+    await kept(shelf, b"k", page())
+    assert await shelf.find("1.2", b"k") is not None
+    assert await shelf.find("1.3", b"k") is None
     assert await shelf.find("1.2", b"k") is None
 
 

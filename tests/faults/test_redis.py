@@ -5,25 +5,29 @@ import json
 import re
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from app.cache import MAX_PAGES
+from app.feed import LISTEN_EVERY
+from tests.databases import migrate
 from tests.faults.conftest import StartCollector
-from tests.faults.wire import Wire, ask, event
+from tests.faults.wire import Wire, ask, event, request
 from tests.ports import LOOPBACK
 from tests.process import CollectorProcess
 from tests.proxy import Mode, Proxy
-from tests.servers import RedisServer
+from tests.servers import PostgresServer, RedisServer
 
+Next = Callable[[], Awaitable[int]]
 PAGES = 20  # different ones that are read all the time
-FAULT_SECONDS = 1.5
+FAULT_SECONDS = 1.0
 PATIENCE = 2.0  # seconds; a read waits a tenth for Redis at most, and the figures are printed
 DEADLINE = 20.0  # seconds
-POLLING = 0.5  # seconds between two looks into the database, where nothing is heard
 
 
 @dataclass
@@ -82,22 +86,26 @@ class Reading:
     failed: list[object] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     writes: int = 0
+    acknowledged: int = 0  # the highest number
 
-    async def read(self, wire: Wire, query: str) -> list[dict[str, str]]:
+    async def read(self, wire: Wire, query: str) -> list[dict[str, Any]]:
         sent = time.monotonic()
         answer = await wire.ask("GET", f"/events?{query}")
         self.seconds.append(time.monotonic() - sent)
         if answer.status != 200:
             self.failed.append(answer)
             return []
-        found: list[dict[str, str]] = json.loads(answer.body)
+        found: list[dict[str, Any]] = json.loads(answer.body)
         return found
 
     async def pages(self, wire: Wire, offset: int) -> None:
         number = offset
         while True:
             number += 1
-            await self.read(wire, f"limit={1 + number % PAGES}")
+            known = self.acknowledged
+            found = await self.read(wire, f"limit={1 + number % PAGES}")
+            if found and found[0]["seq"] < known:
+                self.stale.append(f"{found[0]['seq']} after {known}")
             await asyncio.sleep(0.005)
 
     async def writes_that_are_read(self, writer: Wire, reader: Wire, source: str) -> None:
@@ -105,9 +113,10 @@ class Reading:
             answer = await writer.ask("POST", "/events", event(source, str(number)))
             assert answer.status == 201, answer
             self.writes += 1
+            self.acknowledged = max(self.acknowledged, answer.document["seq"])
             if [one["id"] for one in await self.read(reader, f"source={source}&limit=1")] != [str(number)]:
                 self.stale.append(f"{source}/{number}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.4)  # so that the log rests now and then, and pages are shared
 
 
 @asynccontextmanager
@@ -210,3 +219,144 @@ async def test_a_collector_starts_without_its_redis_and_takes_it_when_it_comes(
         await process.wait_for_log(
             lambda entry: entry["event"] == "redis is back" and entry["connection"] == "news"
         )
+
+
+class Talkative(PostgresServer):
+    """A PostgreSQL that logs every statement and when it came."""
+
+    def __init__(self) -> None:
+        super().__init__(settings={"log_statement": "all", "log_line_prefix": "%n "})
+
+    def statements(self, began: float, ended: float) -> list[str]:
+        """What came between two times, in seconds since 1970; each statement's first line."""
+        found = re.findall(r"^(\d+\.\d+) LOG:  (.*)$", (self._folder / "log").read_text(), re.MULTILINE)
+        return [line for at, line in found if began <= float(at) < ended]
+
+
+@pytest.fixture
+def talkative() -> Iterator[Talkative]:
+    """One with the schema."""
+    with Talkative() as server:
+        migrate(server.url())
+        yield server
+
+
+async def test_after_a_flush_each_replica_reads_each_page_once(
+    talkative: Talkative, own_redis: RedisServer, start: StartCollector
+) -> None:
+    env = {"POSTGRES_CONNECTION_STRING": talkative.url(), "REDIS_URL": own_redis.url()}
+    processes = [start(env), start(env)]
+    ports = [process.port for process in processes]
+    pages = MAX_PAGES + 14  # more than a process has in memory, so that all come from Redis
+    wires = []
+    for process in processes * 2:
+        await process.wait_until_ready()
+        wires.append(await Wire.open(process.port))
+    for number in range(10):
+        assert (await wires[0].ask("POST", "/events", event("s", str(number)))).status == 201
+    async with Redis.from_url(own_redis.url()) as redis:
+        while await redis.dbsize() < pages:
+            await asyncio.gather(*(read_all(wire, pages) for wire in wires))
+        began = time.time()
+        await asyncio.gather(*(read_all(wire, pages) for wire in wires))
+        await redis.flushall()
+        flushed = time.time()
+        await asyncio.gather(*(read_all(wire, pages) for wire in wires))
+        ended = time.time()
+    for wire in wires:
+        wire.close()
+    before, after = (talkative.statements(*span) for span in ((began, flushed), (flushed, ended)))
+    reads = [line for line in after if "SELECT events.seq, events.id" in line]
+    print(
+        f"{pages} pages, each read {len(wires)} times, took {len(before)} statements in {flushed - began:.2f} s;"
+    )
+    print(f"after the flush {len(after)} in {ended - flushed:.2f} s, of which {len(reads)} read a page")
+    assert 0 < len(reads) <= len(ports) * pages
+    assert len([line for line in before if "SELECT events.seq, events.id" in line]) < pages / 10
+
+
+async def read_all(wire: Wire, pages: int) -> None:
+    for number in range(pages):
+        assert (await wire.ask("GET", f"/events?limit=5&cursor={2**52 + number}")).status == 200
+
+
+@asynccontextmanager
+async def stream(port: int, source: str, after: int | None = None) -> AsyncIterator[Next]:
+    """A stream of a source; gives a function that waits for the next event and gives its number."""
+    wire = await Wire.open(port)
+    resume = {} if after is None else {"last_event_id": str(after)}
+    await wire.send(request("GET", f"/events/stream?source={source}", None, **resume))
+    await wire.until(b"retry: ")
+    await wire.until(b"\n\n")
+
+    async def following() -> int:
+        async with asyncio.timeout(DEADLINE):
+            frame = await wire.until(b"\n\n")
+            while b"data: " not in frame:
+                frame = await wire.until(b"\n\n")
+        found = re.search(rb"id: (\d+)\n", frame)
+        assert found, frame
+        return int(found[1])
+
+    yield following
+    wire.abort()
+
+
+async def post(port: int, source: str, id_: str) -> int:
+    """Post an event; its number."""
+    answer = await ask(port, "POST", "/events", event(source, id_))
+    assert answer.status == 201, answer
+    number: int = answer.document["seq"]
+    return number
+
+
+async def test_an_event_of_one_collector_is_at_once_in_a_stream_of_the_other(pair: Pair) -> None:
+    seconds = []
+    async with stream(pair.other.port, "quick") as following:
+        for number in range(40):
+            seq = await post(pair.one.port, "quick", str(number))
+            acknowledged = time.monotonic()
+            assert await following() == seq
+            seconds.append(time.monotonic() - acknowledged)
+            await asyncio.sleep(0.03)
+    median = statistics.median(seconds)
+    print(f"from receipt to stream: median {median * 1000:.0f} ms, most {max(seconds) * 1000:.0f} ms")
+    # One that looks for itself every half second would need half of that; while it hears, it seldom does.
+    assert median < LISTEN_EVERY / 2
+
+
+@pytest.mark.parametrize("fault", ["stall", "refuse"])
+async def test_lost_news_delay_a_stream_and_hide_nothing_from_it(pair: Pair, fault: Mode) -> None:
+    async with stream(pair.other.port, "slow") as following:
+        sent = [await post(pair.one.port, "slow", "before")]
+        pair.proxy.mode = fault
+        sent += [await post(pair.one.port, "slow", f"during {number}") for number in range(20)]
+        assert [await following() for _ in sent] == sent
+        await pair.until("news", 0)
+        sent = [await post(pair.one.port, "slow", f"polled {number}") for number in range(5)]
+        assert [await following() for _ in sent] == sent
+        pair.proxy.mode = "pass"
+        await pair.until("news", 1)
+        sent = [await post(pair.one.port, "slow", f"after {number}") for number in range(5)]
+        assert [await following() for _ in sent] == sent
+
+
+async def test_a_stream_goes_on_at_the_other_collector(pair: Pair) -> None:
+    sent = [await post(pair.one.port, "moving", str(number)) for number in range(3)]
+    async with stream(pair.one.port, "moving", after=0) as following:
+        seen = [await following(), await following()]
+    sent += [await post(pair.one.port, "moving", str(number)) for number in range(3, 6)]
+    async with stream(pair.other.port, "moving", after=seen[-1]) as following:
+        seen += [await following() for _ in range(4)]
+        sent.append(await post(pair.one.port, "moving", "last"))
+        seen.append(await following())
+    assert seen == sent
+
+
+async def test_a_forged_position_neither_stops_nor_fakes_a_stream(pair: Pair) -> None:
+    async with stream(pair.other.port, "true") as following, Redis.from_url(pair.redis.url()) as redis:
+        (channel,) = await redis.pubsub_channels("collector:news:*")
+        for number in range(5):
+            assert await redis.publish(channel, 2**53) == 2
+            seq = await post(pair.one.port, "true", str(number))
+            assert await following() == seq
