@@ -4,6 +4,7 @@
    no ASGI messages, one write.
 2. A shortcut knows the plain case alone. Whatever else turns up, at its beginning or at its end, the request goes
    the ordinary way with what was begun in its scope, so that nothing is done twice and each answer has one author.
+3. A client that takes nothing of its answer for a while is cut off, however slow one may be that takes a little.
 """
 
 import asyncio

@@ -44,6 +44,15 @@ def client(url: str, *, seconds: float, connections: int) -> Redis:
     )
 
 
+async def close(redis: Redis) -> None:
+    """Let go of every connection of a client, which may not be able to say so to anybody."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await redis.aclose()
+    except Exception as error:  # noqa: BLE001 - the process is leaving
+        log.debug("redis was not let go of", reason=repr(error))
+
+
 class Breaker:
     """Whether something works. Once it has failed it is left alone for a while, then one caller tries it.
 
@@ -128,11 +137,7 @@ class Link:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._redis.aclose()
-        except Exception as error:  # noqa: BLE001 - the process is leaving
-            log.debug("redis was not let go of", reason=repr(error))
+        await close(self._redis)
 
     def _reach(self) -> None:
         self._reached.worked()

@@ -19,7 +19,7 @@ from redis.asyncio.client import PubSub
 from app.errors import Unavailable
 from app.feed import LISTEN_EVERY
 from app.health import Beat
-from app.link import Breaker, Link, client
+from app.link import Breaker, Link, client, close
 from app.logs import log
 from app.metrics import Metrics
 
@@ -88,7 +88,7 @@ class RedisNews:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await self._redis.aclose()
+        await close(self._redis)
 
     async def _announce(self, channel: str) -> None:
         said = 0

@@ -7,10 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from app import link as link_module
 from app import news as module
+from app.cache import CachedPage
 from app.link import Link
 from app.metrics import Metrics
 from app.news import RedisNews
+from app.shelf import RedisShelf
 from tests.ports import LOOPBACK
 from tests.proxy import Mode, Proxy
 from tests.servers import RedisServer
@@ -52,6 +55,11 @@ class Replica:
             while not heard or (heard[-1] or 0) < position:
                 heard.append(await self.news.wait())
         return heard
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "CALL_SECONDS", 5.0)
 
 
 @asynccontextmanager
@@ -199,3 +207,28 @@ async def test_a_quiet_line_is_not_given_up(
     one = await replica(redis_url)
     assert await one.news.wait() is None  # after a second of ten questions and answers
     assert one.hears == 1
+
+
+async def test_a_user_who_may_do_no_more_than_that_is_enough(own_redis: RedisServer, replica: Open) -> None:
+    async with Redis.from_url(own_redis.url()) as admin:
+        await admin.acl_setuser(
+            "collector",
+            enabled=True,
+            passwords=["+secret"],
+            keys=["collector:page:*"],
+            channels=["collector:news:*"],
+            commands=["+get", "+set", "+pttl", "+publish", "+subscribe", "+ping", "+select"],
+            reset=True,
+        )
+    url = own_redis.url(2).replace("redis://", "redis://collector:secret@")
+    one, other = await replica(url), await replica(url)
+    one.news.announce(5)
+    await other.heard(5)
+    shelf = RedisShelf(one.link, one.metrics)
+    page = CachedPage(b"[]", (), '"e"', "1", 0.0)
+    shelf._version, shelf._since = "1", 0.0
+    shelf.keep(b"k", page)
+    await asyncio.gather(*shelf._keeping)
+    found = await shelf.find("1", b"k")
+    assert found is not None
+    assert found.body == b"[]"

