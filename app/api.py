@@ -17,7 +17,7 @@ from app.metrics import CONTENT_TYPE, Metrics
 from app.query import StatsQuery
 from app.static import static
 from app.store import Count, Page, Reader
-from app.stream import stream
+from app.stream import Lag, stream
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,6 +32,7 @@ class Services:
     readiness: Readiness
     metrics: Metrics
     max_streams: int
+    stream_lag: float  # seconds
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -75,7 +76,7 @@ def routes(services: Services) -> APIRouter:
             *reading,
             Overloaded,
             ok_200={
-                "description": "Server-Sent Events: `id` is the cursor; an event `gap` tells what retention took.",
+                "description": "Server-Sent Events: `id` is the cursor; an event `gap` tells of what is left out.",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
         ),
@@ -150,7 +151,8 @@ class _Api:
         if cursor is None:
             # Known before the answer begins: what is posted after that is in the stream.
             cursor = await services.reader.head()
-        frames = stream(services.reader, services.feed, asked, cursor)
+        lag = Lag(services.stream_lag, services.metrics.gaps.inc)
+        frames = stream(services.reader, services.feed, asked, cursor, lag)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(self._counted(frames), media_type="text/event-stream", headers=headers)
 

@@ -12,11 +12,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 KEPT_SECONDS = 60.0
 MAX_PAGES = 256
 MAX_BYTES = 8 * 2**20  # of all pages together
+MAX_PAGE_BYTES = MAX_BYTES // 4
 
 Answer = TypeVar("Answer")
 
@@ -65,7 +66,7 @@ class CachedPage:
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     etag: str
-    version: int | None
+    version: str | None
     read_at: float  # seconds of the monotonic clock
     lines: bytes = field(init=False)  # the headers as they go over the wire, made once
 
@@ -73,10 +74,33 @@ class CachedPage:
         object.__setattr__(self, "lines", b"".join(b"%b: %b\r\n" % line for line in self.headers))
 
 
+class Shelf(Protocol):
+    """Where pages are kept beyond this process. It is never worth an error."""
+
+    async def find(self, version: str | None, key: bytes) -> CachedPage | None:
+        """The page that is kept for this version, if there is one; None is the version of none."""
+        ...
+
+    def keep(self, key: bytes, page: CachedPage) -> None:
+        """Keep a page, some time soon, or not."""
+        ...
+
+
+class NoShelf:
+    """The shelf of who is alone, or of what must not be kept."""
+
+    async def find(self, version: str | None, key: bytes) -> CachedPage | None:  # noqa: ARG002 - as a shelf does
+        """None."""
+        return None
+
+    def keep(self, key: bytes, page: CachedPage) -> None:
+        """Nothing."""
+
+
 class Pages:
     """Pages by key. `version` asks for the log's version."""
 
-    def __init__(self, version: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, version: Callable[[], Awaitable[str]]) -> None:
         self._version = Shared(version)
         self._pages: OrderedDict[bytes, CachedPage] = OrderedDict()
         self._readers: dict[bytes, Shared[CachedPage]] = {}
@@ -87,7 +111,7 @@ class Pages:
         page = self._pages.get(key)
         return page if page is not None and time.monotonic() - page.read_at < KEPT_SECONDS else None
 
-    def version(self) -> "asyncio.Future[int]":
+    def version(self) -> "asyncio.Future[str]":
         """The log's version, asked for after this call."""
         return self._version.get()
 
@@ -113,7 +137,7 @@ class Pages:
 
     def _keep(self, key: bytes, page: CachedPage) -> None:
         self.drop(key)
-        if page.version is None or len(page.body) > MAX_BYTES // 4:
+        if page.version is None or len(page.body) > MAX_PAGE_BYTES:
             return
         self._pages[key] = page
         self._bytes += len(page.body)

@@ -4,9 +4,14 @@
    no ASGI messages, one write.
 2. A shortcut knows the plain case alone. Whatever else turns up, at its beginning or at its end, the request goes
    the ordinary way with what was begun in its scope, so that nothing is done twice and each answer has one author.
+3. A client that takes nothing of its answer for a while is cut off, however slow one may be that takes a little.
 """
 
 import asyncio
+import fcntl
+import socket
+import struct
+import termios
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,21 +104,33 @@ class _Exchange:
     message_event: asyncio.Event = asyncio.Event()  # noqa: RUF009 - nobody waits for it
 
 
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """After how long a client that takes nothing is cut off, so that it does not hold what it is to be given."""
+
+    seconds: float
+    count: Callable[[], None]
+
+
 class Connection(HttpToolsProtocol):
     """One client's connection."""
 
-    def __init__(self, *arguments: Any, shortcuts: Shortcuts, **named: Any) -> None:
+    def __init__(self, *arguments: Any, shortcuts: Shortcuts, stall: "Stall", **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._shortcuts = shortcuts
+        self._stall = stall
+        self._stalling: asyncio.TimerHandle | None = None
         self._short = False  # whether what is being read is small enough for a shortcut
         self._whole = False  # whether the request being read began in this read
         self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
         self._body = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has ended. Its timer would hold on to it where a client has reset it."""
+        """It has ended. Its timers would hold on to it where a client has reset it."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
+        if self._stalling is not None:
+            self._stalling.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -123,6 +140,17 @@ class Connection(HttpToolsProtocol):
         if self._taken is not None:
             self._taken = None
             self._begin_ordinary()
+
+    def pause_writing(self) -> None:
+        """The client takes less than it is given: it is watched."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """It has taken nearly all."""
+        super().resume_writing()
+        if self._stalling is not None:
+            self._stalling.cancel()
 
     def on_message_begin(self) -> None:
         """A request begins: what it needs for the ordinary way waits until it goes there."""
@@ -172,6 +200,16 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             super().send_400_response(msg)
+
+    def _watch(self) -> None:
+        self._stalling = self.loop.call_later(self._stall.seconds, self._judge, _untaken(self.transport))
+
+    def _judge(self, before: int) -> None:
+        if _untaken(self.transport) < before:
+            self._watch()  # slow is no fault
+        else:
+            self._stall.count()
+            self.transport.abort()  # a close would wait for it
 
     def _shortcut(self) -> Shortcut | None:
         if not self._whole or self.expect_100_continue or self.flow.write_paused or self._shortcuts.leaving:
@@ -260,3 +298,13 @@ class Connection(HttpToolsProtocol):
             ARRIVED: exchange.arrived,
             BEGUN: exchange.begun,
         }
+
+
+def _untaken(transport: asyncio.Transport) -> int:
+    """Bytes that the client has not taken: those here, and those in the kernel, which holds megabytes."""
+    sock: socket.socket = transport.get_extra_info("socket")
+    try:
+        (queued,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+    except (OSError, ValueError):
+        queued = 0
+    return transport.get_write_buffer_size() + int(queued)

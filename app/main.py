@@ -14,7 +14,7 @@ from app.about import VERSION
 from app.api import Services
 from app.body import Bodies
 from app.cache import Pages
-from app.connection import Shortcuts
+from app.connection import Shortcuts, Stall
 from app.edge import App, Edge, RequestIds
 from app.errors import Unavailable
 from app.events import Event
@@ -24,6 +24,7 @@ from app.ingest import Ingest
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
 from app.pages import PageLane
+from app.replicas import open_replicas
 from app.rest import rest_app
 from app.server import Server, listen
 from app.settings import Settings, near_misses
@@ -46,7 +47,8 @@ class Collector:
         self.store = open_store(settings, self.metrics.unreplicated.inc)
         self.readiness = Readiness(self.store, self.metrics)
         self.loops = Loops(self.metrics)
-        self.feed = Feed()
+        self.replicas = open_replicas(settings, self.store, self.metrics)
+        self.feed = Feed(self.replicas.news.announce)
         self.bodies = Bodies()
         self.refusals = Refusals()
         self.writer = GroupCommit[Event, Kept](
@@ -80,7 +82,11 @@ class Collector:
         self.loops.start("writer", self.writer.run, deadline=30)
         self.loops.start("check", self.readiness.run, deadline=15)
         self.loops.start("upkeep", lambda beat: upkeep(self.store, self.metrics, days, beat), deadline=900)
-        self.loops.start("news", lambda beat: listen_for_news(self.store, self.feed, beat), deadline=30)
+        self.loops.start(
+            "news", lambda beat: listen_for_news(self.store, self.feed, self.replicas.news, beat), deadline=30
+        )
+        if self.replicas.run is not None:
+            self.loops.start("redis", self.replicas.run, deadline=30)
         self.loops.start("refusals", lambda beat: tell(self.refusals, beat), deadline=15)
         self.loops.watch()
 
@@ -97,6 +103,7 @@ class Collector:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.loops.finish("writer")
                 await self.loops.stop_all()
+                await self.replicas.close()
                 await self.store.close()
         except TimeoutError:
             return False
@@ -132,6 +139,7 @@ class Collector:
         return PageLane(
             reader=self.store.reader,
             pages=Pages(self.store.version),
+            shelf=self.replicas.shelf,
             settled=self.store.settled,
             exports=exports,
             now=services.now,
@@ -145,6 +153,7 @@ class Collector:
             readiness=self.readiness,
             metrics=self.metrics,
             max_streams=self._settings.max_streams,
+            stream_lag=self._settings.stream_lag_seconds,
         )
 
 
@@ -171,6 +180,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     server = Server(
         collector.app,
         shortcuts=collector.shortcuts,
+        stall=Stall(settings.stall_seconds, collector.metrics.stalled.inc),
         instance=instance,
         drain_seconds=settings.drain_seconds,
         graceful_seconds=settings.graceful_seconds,

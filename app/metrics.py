@@ -51,6 +51,12 @@ class Metrics:
         )
         self._streams = Gauge("collector_streams", "Event streams that are open.", registry=registry)
         self.streams_open = 0
+        self.gaps = Counter(
+            "collector_stream_gaps", "Streams that fell too far behind and skipped events.", registry=registry
+        )
+        self.stalled = Counter(
+            "collector_stalled_clients", "Clients cut off since they took nothing.", registry=registry
+        )
         # The writer.
         self.commit_seconds = Histogram(
             "collector_commit_duration_seconds",
@@ -72,6 +78,16 @@ class Metrics:
         )
         self.turn = Gauge(
             "collector_loop_last_turn_timestamp_seconds", "When a loop last turned.", ["loop"], registry=registry
+        )
+        # Redis: series that there are only where it is used.
+        self.redis_up = Gauge(
+            "collector_redis_up", "1 if Redis answers, as far as is known.", ["connection"], registry=registry
+        )
+        self.redis_calls = Counter(
+            "collector_redis_calls", "What Redis was asked.", ["use", "outcome"], registry=registry
+        )
+        self.shared_pages = Counter(
+            "collector_shared_pages", "Pages looked for in Redis.", ["outcome"], registry=registry
         )
         self.days_ahead = Gauge(
             "collector_partition_days_ahead", "Days after today that the log has room for.", registry=registry

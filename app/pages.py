@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from app import query
-from app.cache import CachedPage, Pages
+from app.cache import CachedPage, NoShelf, Pages, Shelf
 from app.connection import Reply
 from app.edge import App, Receive, Scope, Send, header, respond
 from app.errors import Unavailable
@@ -38,7 +38,7 @@ class _Look:
     key: bytes
     page: CachedPage
     if_none_match: bytes | None
-    answer: "asyncio.Future[int]"
+    answer: "asyncio.Future[str]"
 
     def reply(self) -> Reply | None:
         """The page, or 304; None where it has to be read."""
@@ -55,7 +55,8 @@ class _Look:
 class PageLane:
     """Serves pages of JSON; leaves whatever else `Accept` asks for to `exports`.
 
-    `settled`: the log's version, None while a commit is under way, asked before a page is read.
+    `settled`: the log's version, None while a commit is under way, asked before a page is read. `shelf`: looked
+    at before the database is read, for pages that hang on nothing but the version.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class PageLane:
         *,
         reader: Reader,
         pages: Pages,
-        settled: Callable[[], Awaitable[int | None]],
+        shelf: Shelf,
+        settled: Callable[[], Awaitable[str | None]],
         exports: App,
         now: Callable[[], datetime],
     ) -> None:
         self._reader = reader
         self._pages = pages
+        self._shelf = shelf
         self._settled = settled
         self._exports = exports
         self._now = now
@@ -97,16 +100,18 @@ class PageLane:
     async def _page(self, asked: bytes) -> CachedPage:
         # What is so long ago, or was, changes with the clock alone.
         if len(asked) > MAX_KEY_BYTES or b"since" in asked or b"until" in asked:
-            return await self._read(asked)
-        return await self._pages.get(asked, partial(self._read, asked))
+            return await self._read(asked, NoShelf())
+        return await self._pages.get(asked, partial(self._read, asked, self._shelf))
 
-    async def _read(self, asked: bytes) -> CachedPage:
+    async def _read(self, asked: bytes, shelf: Shelf) -> CachedPage:
         items = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
         asked_for = query.page_query(items, self._now)
         read_at = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 version = await self._settled()
+                if (found := await shelf.find(version, asked)) is not None:
+                    return found
                 page = await bounded(self._reader, asked_for)
         except TimeoutError:
             raise Unavailable("the page took too long to read: ask for less, or more narrowly") from None
@@ -119,7 +124,9 @@ class PageLane:
             (b"vary", b"accept"),
             (b"link", f'<{_next(items, page.next)}>; rel="next"'.encode()),
         )
-        return CachedPage(body, headers, etag, version, read_at)
+        made = CachedPage(body, headers, etag, version, read_at)
+        shelf.keep(asked, made)
+        return made
 
 
 async def bounded(reader: Reader, asked: PageQuery) -> Page:

@@ -17,7 +17,7 @@ from functools import partial
 
 import uvicorn
 
-from app.connection import Connection, Shortcuts
+from app.connection import Connection, Shortcuts, Stall
 from app.edge import App
 from app.logs import log
 
@@ -36,6 +36,7 @@ class Server(uvicorn.Server):
         app: App,
         *,
         shortcuts: Shortcuts,
+        stall: Stall,
         instance: str,
         drain_seconds: float,
         graceful_seconds: float,
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=partial(Connection, shortcuts=shortcuts),  # type: ignore[arg-type]  # it makes what is asked for
+                http=partial(Connection, shortcuts=shortcuts, stall=stall),  # type: ignore[arg-type]  # it makes what is asked for
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -23,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-SECRETS = ("postgres_connection_string", "postgres_password")
+SECRETS = ("postgres_connection_string", "postgres_password", "redis_url")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     )
     max_waiting_mib: int = Field(64, ge=6, description="MiB of events that may wait for their commit")
     max_streams: int = Field(1000, ge=0, description="event streams that may be open; past it 503")
+    stream_lag_seconds: float = Field(
+        300,
+        gt=0,
+        description="seconds that a stream may fall behind; past them it tells of a gap and goes on at the end",
+    )
+    stall_seconds: float = Field(
+        30, gt=0, description="seconds after which a client that takes nothing of its answer is cut off"
+    )
     metric_sources: int = Field(
         100, ge=0, description="sources with a metric label of their own; the others count as _other"
     )
@@ -74,6 +82,9 @@ class Settings(BaseSettings):
     )
     postgres_pool_size: int = Field(
         5, ge=1, le=100, description="connections for reading; three more write, check and compare versions"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="redis://, rediss:// or unix://; replicas then share pages, and tell each other of news"
     )
     sqlite_path: Path = Field(
         Path("data/collector.db"), description="the database file, used where no PostgreSQL is given"
@@ -94,6 +105,13 @@ class Settings(BaseSettings):
         scheme = "postgres" if value is None else value.get_secret_value().partition("://")[0]
         if scheme.lower() not in ("postgres", "postgresql"):
             raise ValueError("must begin with postgres:// or postgresql://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_redis_url(value.get_secret_value()):
+            raise ValueError("must be like redis://user:password@host:6379/0, rediss://host or unix:///path")
         return value
 
     @model_validator(mode="after")
@@ -140,6 +158,21 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_redis_url(url: str) -> bool:
+    from redis.asyncio import ConnectionPool  # noqa: PLC0415 - only who has a Redis waits for its client to load
+
+    scheme, _, rest = url.partition("://")
+    path = rest.partition("?")[0].partition("/")[2]
+    if scheme != "unix" and path and not path.isdecimal():
+        return False  # the client would take database 0
+    try:
+        # Made, not connected: an option that there is not shows only now.
+        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # it has no types
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 class _SecretFiles(EnvSettingsSource):

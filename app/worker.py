@@ -3,7 +3,7 @@
 import asyncio
 
 from app.errors import Unavailable
-from app.feed import Feed
+from app.feed import Feed, News
 from app.health import Beat
 from app.logs import Refusals, log
 from app.metrics import Metrics
@@ -11,7 +11,6 @@ from app.store import Store
 
 UPKEEP_EVERY = 600.0  # seconds
 UPKEEP_AGAIN = 10.0  # seconds, after a turn that failed
-LISTEN_EVERY = 0.5  # seconds
 TELL_EVERY = 1.0  # seconds
 
 
@@ -35,16 +34,17 @@ async def upkeep(store: Store, metrics: Metrics, retention_days: int, beat: Beat
         await asyncio.sleep(pause)
 
 
-async def listen(store: Store, feed: Feed, beat: Beat) -> None:
-    """Notice what other processes committed, while somebody waits for it."""
+async def listen(store: Store, feed: Feed, news: News, beat: Beat) -> None:
+    """Notice what other processes committed, while somebody follows."""
+    heard = None
     while True:
         beat()
-        if feed.waiting:
+        if feed.followers and (heard is None or heard > feed.position):
             try:
-                feed.publish(await store.reader.head())
+                feed.reach(await store.reader.head())
             except Unavailable as problem:
                 log.debug("news put off", reason=problem.detail)
-        await asyncio.sleep(LISTEN_EVERY)
+        heard = await news.wait()
 
 
 async def tell(refusals: Refusals, beat: Beat) -> None:

@@ -19,9 +19,9 @@ class Log:
         self.gate.set()
         self.settled = True
 
-    async def ask(self) -> int:
+    async def ask(self) -> str:
         self.asked += 1
-        answer = self.version
+        answer = str(self.version)
         await self.gate.wait()
         return answer
 
@@ -30,7 +30,7 @@ class Log:
         version = self.version
         await self.gate.wait()
         body = b"page %d" % version
-        return CachedPage(body, (), f'"{version}"', version if self.settled else None, time.monotonic())
+        return CachedPage(body, (), f'"{version}"', str(version) if self.settled else None, time.monotonic())
 
 
 async def turns() -> None:
@@ -49,8 +49,8 @@ async def test_who_comes_while_a_question_is_asked_waits_for_the_next() -> None:
     others = [shared.get() for _ in range(50)]
     await turns()
     log.gate.set()
-    assert await first == 1
-    assert await asyncio.gather(*others) == [2] * 50
+    assert await first == "1"
+    assert await asyncio.gather(*others) == ["2"] * 50
     assert log.asked == 2
 
 
@@ -76,7 +76,7 @@ async def test_a_reader_that_gives_up_takes_nobody_with_it() -> None:
     await turns()
     leaver.cancel()
     log.gate.set()
-    assert await stayer == 1
+    assert await stayer == "1"
 
 
 async def test_a_page_is_read_once_while_nothing_is_committed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.cache import CachedPage, Pages
+from app.cache import CachedPage, NoShelf, Pages
 from app.connection import Reply
 from app.pages import PageLane
 from tests.test_cache import Log
@@ -22,7 +22,12 @@ class Memory:
         self.pages = Pages(self.log.ask)
         nothing: Any = None
         self.lane = PageLane(
-            reader=nothing, pages=self.pages, settled=nothing, exports=nothing, now=lambda: datetime.now(UTC)
+            reader=nothing,
+            pages=self.pages,
+            shelf=NoShelf(),
+            settled=nothing,
+            exports=nothing,
+            now=lambda: datetime.now(UTC),
         )
 
     async def read(self) -> CachedPage:

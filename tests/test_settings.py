@@ -89,8 +89,9 @@ def test_the_higher_source_wins(
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_every_secret_can_come_from_a_file(sources: Sources, secret: str) -> None:
-    sources.secret_file(secret, "postgres:// with spaces ")
-    assert getattr(sources.load(), secret).get_secret_value() == "postgres:// with spaces "
+    value = "unix:///path with spaces " if secret == "redis_url" else "postgres:// with spaces "
+    sources.secret_file(secret, value)
+    assert getattr(sources.load(), secret).get_secret_value() == value
 
 
 def test_without_any_settings_it_serves_this_machine_from_a_file() -> None:
@@ -189,6 +190,33 @@ def test_a_wrong_secret_is_named_and_never_shown(
     source(sources, name, content)
     said = sentence(*sources.arguments)
     assert said == "POSTGRES_CONNECTION_STRING: must begin with postgres:// or postgresql://"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://me:{CANARY}@redis",
+        f"me:{CANARY}@redis",
+        f"redis://me:{CANARY}@redis:port",
+        f"redis://:{CANARY}@redis/production",
+        f"redis://redis?pasword={CANARY}",
+        f"redis://redis?socket_timeout={CANARY}",
+        f"redis://{CANARY}[",
+    ],
+)
+def test_what_is_no_url_of_a_redis_is_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    assert sentence() == (
+        "REDIS_URL: must be like redis://user:password@host:6379/0, rediss://host or unix:///path"
+    )
+
+
+@pytest.mark.parametrize("url", ["redis://", "redis://h:1/2", "rediss://me:a%40b@h", "unix:///run/redis?db=3"])
+def test_the_urls_of_a_redis_are_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    settings = load()
+    assert settings.redis_url == SecretStr(url)
+    assert url not in str(settings.public())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.connection import Connection, Reply, Shortcuts
+from app.connection import Connection, Reply, Shortcuts, Stall
 from app.edge import ARRIVED, BEGUN, Receive, RequestIds, Scope, Send, header, respond
 from app.health import Readiness
 from app.metrics import Metrics
@@ -76,7 +76,11 @@ class Ways:
         self._size = size
         table = {(b"POST", b"/events"): self._begin, (b"GET", b"/events"): self._begin}
         shortcuts = Shortcuts(table, ids=RequestIds("id"), readiness=self.readiness, metrics=self.metrics)
-        protocol: Any = partial(Connection, shortcuts=shortcuts) if short else HttpToolsProtocol
+        protocol: Any = (
+            partial(Connection, shortcuts=shortcuts, stall=Stall(60.0, lambda: None))
+            if short
+            else HttpToolsProtocol
+        )
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self._application,

@@ -126,11 +126,18 @@ class Store(Protocol):
         """
         ...
 
-    async def version(self) -> int:
-        """A number that every commit moves, before it can be read. Raises Unavailable."""
+    async def identity(self) -> str:
+        """What tells this log from every other; the same for each who uses it. Raises Unavailable."""
         ...
 
-    async def settled(self) -> int | None:
+    async def version(self) -> str:
+        """A text that every commit moves, before it can be read. Raises Unavailable.
+
+        Where two are equal, in whatever process and of whatever log, they mean the same log with the same events.
+        """
+        ...
+
+    async def settled(self) -> str | None:
         """The same; None while a commit is under way, since its number may have moved already."""
         ...
 

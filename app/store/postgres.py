@@ -39,8 +39,14 @@ _READING = {
     "jit": "off",
 }
 _CHECKING = {"application_name": "collector check", "statement_timeout": "900", "jit": "off"}
-_VERSION = "SELECT last_value FROM event_seq"
-_SETTLED = f"SELECT last_value, pg_try_advisory_xact_lock_shared({ORDER_LOCK}) FROM event_seq"
+# A number alone would not do where several logs share a cache, and after a failover or a restore it may stand
+# for other events than before: both begin with the start of another server process, and a log that is restored
+# beside another, or is a copy of it, is another sequence or lies in another database.
+_WHICH = "'event_seq'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())"
+_STATE = f"concat_ws('.', extract(epoch FROM pg_postmaster_start_time()), {_WHICH}, last_value)"
+_VERSION = f"SELECT {_STATE} FROM event_seq"
+_SETTLED = f"SELECT {_STATE}, pg_try_advisory_xact_lock_shared({ORDER_LOCK}) FROM event_seq"
+_IDENTITY = f"SELECT concat_ws('.', system_identifier, {_WHICH}) FROM pg_control_system()"
 _CHECK = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, revision, min_code
 FROM schema_version"""
 # A record in the WAL, waited for as any commit is: it fails on a full disk. Under the lock, as any commit is, so
@@ -99,15 +105,20 @@ class PostgresStore:
             return await fold.folded(events, self._committer.each)
         return fold.conflicts(events) or await fold.folded(events, self._committer.all)
 
-    async def version(self) -> int:
-        """The last number given."""
-        (version,) = await self._ask(_VERSION)
-        return int(version)
+    async def identity(self) -> str:
+        """Of the cluster, which a standby shares, of the database and of the sequence."""
+        (identity,) = await self._ask(_IDENTITY)
+        return str(identity)
 
-    async def settled(self) -> int | None:
-        """The last number given, unless somebody holds the lock under which numbers are."""
+    async def version(self) -> str:
+        """The last number given, and by whom."""
+        (version,) = await self._ask(_VERSION)
+        return str(version)
+
+    async def settled(self) -> str | None:
+        """The same, unless somebody holds the lock under which numbers are given."""
         version, free = await self._ask(_SETTLED)
-        return int(version) if free else None
+        return str(version) if free else None
 
     async def check(self, *, writing: bool) -> Schema:
         """Whether an event could be kept now."""

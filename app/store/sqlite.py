@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import sqlite3
 import time
@@ -48,6 +49,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._connection: sqlite3.Connection | None = None
         self._versions: sqlite3.Connection | None = None
+        self._nonce = secrets.token_hex(8)
         self._engine = _engine(path, READERS, query_only=True)
         self.reader = SqlReader(self._engine, explain)
 
@@ -63,17 +65,24 @@ class SqliteStore:
 
         return await fold.folded(events, commit)
 
-    async def version(self) -> int:
-        """What SQLite itself counts: it moves whenever another connection, of any process, has committed."""
+    async def identity(self) -> str:
+        """The file."""
+        return str(self._path.resolve())
+
+    async def version(self) -> str:
+        """What SQLite itself counts: it moves whenever another connection, of any process, has committed.
+
+        Each connection counts from where it likes, so that this means something to this process alone.
+        """
         try:
             if self._versions is None:
                 self._versions = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             (version,) = self._versions.execute("PRAGMA data_version").fetchone()
         except sqlite3.Error as error:
             raise _problem(error, writes=False) from error
-        return int(version)
+        return f"{self._nonce}.{version}"
 
-    async def settled(self) -> int | None:
+    async def settled(self) -> str | None:
         """The same: here a commit is seen at once, or not at all."""
         return await self.version()
 

@@ -16,7 +16,7 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic                       |
+settings          | pydantic redis                 |
 logs              | structlog                      |
 metrics           | prometheus                     | tally
 tally             | prometheus                     |
@@ -26,6 +26,10 @@ query             |                                | errors
 body              | asyncio zstd                   | errors
 writer            | asyncio                        | errors
 feed              | asyncio                        |
+link              | asyncio redis                  | logs metrics
+shelf             | asyncio msgspec redis          | about cache link metrics
+news              | asyncio redis                  | errors feed health link logs metrics
+replicas          |                                | cache feed health link metrics news settings shelf store
 store             | msgspec                        | events query
 store.tables      | sql                            |
 store.expressions | msgspec sql                    | query store.tables
@@ -56,8 +60,8 @@ edge              | asyncio msgspec                | errors logs metrics body he
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache store store.choice health worker ingest pages api \
-                                                     rest edge connection server
+                                                     cache replicas store store.choice health worker ingest pages \
+                                                     api rest edge connection server
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 cli               |                                | about settings main migrate
@@ -80,7 +84,7 @@ TECHNOLOGIES = {
 
 # `serve` starts quickly because what it begins with does not import, at once, what other commands need.
 SERVED = {"cli", "main", "server"}
-HEAVY = {"alembic", "typer", "rich", "click", "migrations", "migrate"}
+HEAVY = {"alembic", "typer", "rich", "click", "redis", "migrations", "migrate"}
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 

@@ -15,13 +15,14 @@ from app.events import Parser
 from app.feed import Feed
 from app.query import Filter, PageQuery
 from app.store.sqlite import SqliteStore
-from app.stream import stream
+from app.stream import Lag, stream
 from tests.http.conftest import Backend, NewPostgres, Settings, sqlite_at
 from tests.http.following import Frame, following, take
 from tests.http.serving import DEADLINE, Json, async_client_of, event, eventually, problem, running
 from tests.process import CollectorProcess
 
 CLIENTS, EACH = 4, 500
+LAG = 300.0  # seconds
 ASKED = PageQuery(filter=Filter(), order="asc")
 
 
@@ -194,7 +195,7 @@ async def log(tmp_path: Path) -> AsyncIterator[tuple[SqliteStore, Clock]]:
 
 @asynccontextmanager
 async def reading(store: SqliteStore, feed: Feed, cursor: int) -> AsyncIterator[AsyncIterator[bytes]]:
-    frames = stream(store.reader, feed, ASKED, cursor)
+    frames = stream(store.reader, feed, ASKED, cursor, Lag(LAG, lambda: None))
     assert isinstance(frames, AsyncGenerator)
     async with asyncio.timeout(DEADLINE), aclosing(frames):
         yield frames
