@@ -14,7 +14,8 @@ else:
     from backports import zstd
 
 MAX_BODY = 5 * 2**20  # bytes, on the wire and inflated
-SLICE = 4096  # bytes inflated at once: what follows a frame is copied, so small frames would cost the square
+SLICE = 512  # bytes inflated at once: what follows a frame is copied, so small frames would cost the square
+LONG = 64 * 1024  # bytes inflated from one slice
 MAX_FRAMES = 1000  # gzip members or zstd frames a body: an empty one inflates to nothing, but costs time
 MAX_ZSTD_WINDOW = 23  # 8 MiB, what RFC 9659 asks every decoder to have
 
@@ -77,7 +78,10 @@ async def _rest(receive: Receive, message: MutableMapping[str, Any], coding: "In
             body += chunk
         else:
             for start in range(0, len(chunk), SLICE):
-                body += coding.feed(chunk[start : start + SLICE], MAX_BODY - len(body))
+                more = coding.feed(chunk[start : start + SLICE], MAX_BODY - len(body))
+                body += more
+                if len(more) > LONG:
+                    await asyncio.sleep(0)  # the others' turn
         if not message.get("more_body"):
             break
         message = await _next(receive)

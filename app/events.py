@@ -16,6 +16,7 @@ from hashlib import blake2b
 from itertools import chain, count
 from json import JSONDecodeError
 from json import loads as lenient_loads
+from math import isinf
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ MAX_TEXT = 200  # characters of source, action, id and subject
 MAX_DEPTH = 32  # levels of arrays and objects in data
 MAX_INTEGER = 2**63 - 1
 AT_ONCE = MAX_EVENT_BYTES  # bytes of an array that one call decodes: meanwhile nothing else runs
+SMALL = 1024  # bytes of an event whose numbers, however dear, are read in two milliseconds
 LABELS_KNOWN = 4096  # sources and actions whose check is remembered
 MAX_KEY = MAX_TEXT - len("/999999")  # characters of an Idempotency-Key, of which ids are made
 
@@ -105,8 +107,17 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     received_at: Any = None
 
 
-_decode_one = msgspec.json.Decoder(_Wire).decode
-_decode_list = msgspec.json.Decoder(list[_Wire]).decode
+def _number(text: str) -> float:
+    """A double. msgspec's own reading takes 13 µs for one like 9e300, thirty times as long as Python's."""
+    value = float(text)
+    if isinf(value):
+        raise ValueError("a number is past what a double can hold")
+    return value
+
+
+_decode_small = msgspec.json.Decoder(_Wire).decode
+_decode_large = msgspec.json.Decoder(_Wire, float_hook=_number).decode
+_decode_list = msgspec.json.Decoder(list[_Wire], float_hook=_number).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -148,7 +159,7 @@ class Parser:
         if len(text) > MAX_EVENT_BYTES:
             raise Refused(f"an event may have {MAX_EVENT_BYTES} bytes", oversize=True)
         try:
-            wire = _decode_one(text)
+            wire = _decode_small(text) if len(text) <= SMALL else _decode_large(text)
         except msgspec.ValidationError as error:
             raise _explained(error) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,6 +1,7 @@
 """The composition root: what a collector is made of, in which order it starts, and the reverse."""
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -34,6 +35,7 @@ from app.worker import listen as listen_for_news
 from app.worker import tell, upkeep
 from app.writer import GroupCommit
 
+GARBAGE = 100_000  # containers made until garbage is looked for: one event may hold as many, none of them garbage
 SWITCH_SECONDS = 0.001  # that a thread which parses a large body may keep the event loop waiting at a time
 CLOSE_SECONDS = 5.0  # for the last groups, and for letting go of the database
 HURRY_SECONDS = 0.3  # for the same, once the process was told to stop at once
@@ -166,6 +168,7 @@ def serve(settings: Settings) -> int:
     """Serve until told to leave. Returns the exit code: 0 after a clean leave, 1 where a loop has died."""
     configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(GARBAGE, 20, 100)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
