@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench import growth, parts, wrk
+from tests.bench import growth, parts, worst, wrk
 from tests.bench.arena import Arena, arena
 from tests.bench.chart import chart
 from tests.bench.machine import describe
@@ -25,7 +25,13 @@ SHORT = Pace(rounds=3, seconds=2)
 SIZES = (100_000, 1_000_000, 10_000_000)
 
 Part = Callable[[Arena, Pace], None]
-PARTS: dict[str, Part] = {"post": parts.post, "batch": parts.batch, "get": parts.get, "start": parts.start}
+PARTS: dict[str, Part] = {
+    "post": parts.post,
+    "batch": parts.batch,
+    "get": parts.get,
+    "worst": worst.measure,
+    "start": parts.start,
+}
 GROWTH = "growth"
 
 
