@@ -110,7 +110,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         "Only the ratios mean anything, and only within one run.",
     )
     every = [*PARTS, GROWTH]
-    parser.add_argument("--short", action="store_true", help="about three minutes: 3 rounds of 2 s, no growth")
+    parser.add_argument("--short", action="store_true", help="about five minutes: 3 rounds of 2 s, no growth")
     parser.add_argument("--only", type=_parts, help=f"parts, of {','.join(every)}; all, without growth if --short")
     parser.add_argument("--rounds", type=int, help=f"rounds of each contestant; {FULL.rounds}, or {SHORT.rounds}")
     parser.add_argument("--seconds", type=int, help=f"of load in a round; {FULL.seconds}, or {SHORT.seconds}")
