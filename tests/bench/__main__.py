@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench import growth, parts, wrk
+from tests.bench import growth, parts, worst, wrk
 from tests.bench.arena import Arena, arena
 from tests.bench.chart import chart
 from tests.bench.machine import describe
@@ -25,7 +25,13 @@ SHORT = Pace(rounds=3, seconds=2)
 SIZES = (100_000, 1_000_000, 10_000_000)
 
 Part = Callable[[Arena, Pace], None]
-PARTS: dict[str, Part] = {"post": parts.post, "batch": parts.batch, "get": parts.get, "start": parts.start}
+PARTS: dict[str, Part] = {
+    "post": parts.post,
+    "batch": parts.batch,
+    "get": parts.get,
+    "worst": worst.measure,
+    "start": parts.start,
+}
 GROWTH = "growth"
 
 
@@ -104,7 +110,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         "Only the ratios mean anything, and only within one run.",
     )
     every = [*PARTS, GROWTH]
-    parser.add_argument("--short", action="store_true", help="about three minutes: 3 rounds of 2 s, no growth")
+    parser.add_argument("--short", action="store_true", help="about five minutes: 3 rounds of 2 s, no growth")
     parser.add_argument("--only", type=_parts, help=f"parts, of {','.join(every)}; all, without growth if --short")
     parser.add_argument("--rounds", type=int, help=f"rounds of each contestant; {FULL.rounds}, or {SHORT.rounds}")
     parser.add_argument("--seconds", type=int, help=f"of load in a round; {FULL.seconds}, or {SHORT.seconds}")

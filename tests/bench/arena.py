@@ -69,6 +69,11 @@ class Arena:
         server.start()
         return server
 
+    def first_events(self, server: Server) -> None:
+        """Post what everyone has from the start."""
+        for _ in range(FIRST_EVENTS):
+            server.ask("POST", "/events", bodies.single(ids=False))
+
     def pgbench(self) -> Pgbench:
         """The limit of single commits."""
         limit = Pgbench(self.postgres.install.bin / "pgbench", self.migrated())
@@ -105,8 +110,7 @@ class Arena:
             return
         if database is not None:
             self.databases[name] = database
-        for _ in range(FIRST_EVENTS):
-            server.ask("POST", "/events", bodies.single(ids=False))
+        self.first_events(server)
 
 
 @contextmanager

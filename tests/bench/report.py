@@ -24,7 +24,31 @@ TITLES: dict[str, tuple[str, str | None]] = {
     "retention": ("Retention: the oldest of ten days, once", None),
     "start": ("From exec to the first 200 of /healthz", "no-op"),
 }
-HEADS = ("", "per second", "p50 ms", "p99 ms", "server µs", "Postgres µs", "MB", "others %", "by CPU", "ratio")
+# Beside one client's bodies of 5 MiB. The third is what is compared; all else is by its rate, or by its p50.
+WORST = {
+    "post": ("POST of one event, 50 a second; ratio of p99", "nobody", "p99"),
+    "get": ("GET of the last 50, 50 a second; ratio of p99", "nobody", "p99"),
+    "probe": ("GET /healthz, 200 a second; ratio of the longest", "nobody", "most"),
+    "body": ("what each body takes; ratio of p50", "good: text", "p50"),
+}
+COMPARED: dict[str, str] = {}
+for _sort, (_title, _base, _figure) in WORST.items():
+    for _where in ("", ", SQLite"):
+        TITLES[f"worst {_sort}{_where}"] = (f"Beside one client's 5 MiB{_where}: {_title}", _base)
+        COMPARED[f"worst {_sort}{_where}"] = _figure
+HEADS = (
+    "",
+    "per second",
+    "p50 ms",
+    "p99 ms",
+    "most ms",
+    "server µs",
+    "Postgres µs",
+    "MB",
+    "others %",
+    "by CPU",
+    "ratio",
+)
 SIGNS = {"aim": "ok, and the aim", "ok": "ok", "missed": "MISSED", "invalid": "INVALID"}
 BUSY = 0.1  # share of the cores that others took, from which on a run says little
 
@@ -78,7 +102,7 @@ def _row(results: Results, measure: str, contestant: str, base: str) -> Row:
         return short(results.middle(Value(measure, contestant, figure)))
 
     bad = results.bad(Value(measure, contestant))
-    figures = ("rate", "p50", "p99", "server_cpu", "database_cpu", "memory")
+    figures = ("rate", "p50", "p99", "most", "server_cpu", "database_cpu", "memory")
     name = f"{contestant} (INVALID: {bad:,} answers were no success)" if bad else contestant
     others = results.middle(Value(measure, contestant, "others"))
     share = "" if others is None else f"{others * 100:.0f}"
@@ -93,10 +117,9 @@ def _row(results: Results, measure: str, contestant: str, base: str) -> Row:
 
 
 def _relative(results: Results, measure: str, contestant: str, base: str) -> float | None:
-    by_rate = results.ratio(Value(measure, contestant), Value(measure, base))
-    if by_rate is not None:
-        return by_rate
-    return results.ratio(Value(measure, contestant, "p50"), Value(measure, base, "p50"))
+    figures = (COMPARED[measure],) if measure in COMPARED else ("rate", "p50")
+    ratios = (results.ratio(Value(measure, contestant, one), Value(measure, base, one)) for one in figures)
+    return next((ratio for ratio in ratios if ratio is not None), None)
 
 
 def _without_empty(rows: Sequence[Row]) -> list[Row]:

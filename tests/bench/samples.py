@@ -1,7 +1,8 @@
 """Samples: what a round measured, and what all rounds say together. Pure values."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import median
 from typing import Any
@@ -14,6 +15,7 @@ class Sample:
     rate: float | None = None  # events or reads a second
     p50: float | None = None  # ms
     p99: float | None = None  # ms
+    most: float | None = None  # ms, the longest of all
     kept: int = 0  # events that were answered with success
     bad: int = 0  # answers other than 2xx and 3xx, and broken connections
     server_cpu: float | None = None  # µs an event or read
@@ -99,6 +101,15 @@ def middle(figures: Iterable[float]) -> float | None:
 def ratio(above: Iterable[float], below: Iterable[float]) -> float | None:
     """The median of the pairs' ratios; None where there is no pair."""
     return middle(one / other for one, other in zip(above, below, strict=False) if other)
+
+
+def spread(times: Sequence[float]) -> Sample:
+    """How times in ms spread; nothing of none."""
+    if not times:
+        return Sample()
+    ordered = sorted(times)
+    p50, p99 = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.5, 0.99))
+    return Sample(p50=p50, p99=p99, most=ordered[-1])
 
 
 def _known(sample: Sample) -> dict[str, float]:

@@ -58,5 +58,6 @@ TARGETS = (
     Target("metrics on ÷ off: POST rate", POST, Value("post", "metrics off"), 0.90, 0.95),
     Target("memory after load", Value("batch ids", "collector", "memory"), None, 96, 64, "MB"),
     Target("memory after load, 1M events stored", Value("grown batch", "1M", "memory"), None, 96, 64, "MB"),
+    Target("worst legal JSON: event loop's lag", Value("worst probe", "any legal", "most"), None, 100, 50, "ms"),
     Target("start to the first 200", Value("start", "collector", "p50"), None, 1500, 800, "ms"),
 )

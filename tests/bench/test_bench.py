@@ -1,15 +1,21 @@
 """The bench's own arithmetic and drawing, from a small measurement that is made up; nothing is run."""
 
+import gzip
 import json
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import bodies
+from app.body import MAX_BODY
+from app.errors import TooLarge
+from app.events import MAX_EVENT_BYTES, Parser
+from app.formats import read_json
+from app.ingest import INLINE_BYTES
+from tests.bench import bodies, hostile, neighbours, worst
 from tests.bench.chart import chart
 from tests.bench.limits import pgbench_told
 from tests.bench.report import report, short, table
-from tests.bench.samples import Results, Sample, Value, middle, ratio
+from tests.bench.samples import Results, Sample, Value, middle, ratio, spread
 from tests.bench.targets import TARGETS, Target
 from tests.bench.wrk import told
 
@@ -159,3 +165,69 @@ def test_an_event_is_as_long_as_the_targets_mean_and_a_batch_has_a_place_for_eac
     assert 150 <= len(bodies.single(ids=False)) <= 200
     assert bodies.single(ids=True).count(bodies.MARKER.encode()) == 1
     assert bodies.batch(ids=True).count(bodies.MARKER.encode()) == len(json.loads(bodies.batch(ids=False))) == 1000
+
+
+def test_times_spread_from_the_middle_to_the_longest() -> None:
+    found = spread([float(n) for n in range(200, 0, -1)])
+    assert (found.p50, found.p99, found.most) == (100, 198, 200)
+    assert spread([]) == Sample()
+
+
+KINDS = {kind.name: kind for kind in hostile.kinds()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_hostile_bodies_are_at_the_limits_and_deserve_their_status(name: str) -> None:
+    kind, body = KINDS[name], KINDS[name].make()
+    if kind.encoding:
+        assert len(gzip.decompress(body)) == MAX_BODY + 1
+    elif len(body) > MAX_BODY:
+        assert (kind.status, len(body)) == (413, MAX_BODY + 1)
+    elif kind.status == 413:
+        with pytest.raises(TooLarge):
+            read_json(body, Parser(), bodies.BATCH)
+    elif kind.legal:
+        event = body if body.startswith(b"{") else body[1:].partition(b',{"source"')[0]
+        assert read_json(event, Parser(), 1).single
+        sizes = (INLINE_BYTES,) if event == body else (MAX_EVENT_BYTES, MAX_BODY - MAX_EVENT_BYTES)
+        assert all(size - 100 < found for size, found in zip(sizes, (len(event), len(body)), strict=False))
+    else:
+        batch = read_json(body, Parser(), bodies.BATCH)
+        assert batch.faults
+        assert not batch.events
+
+
+def test_neighbours_are_due_at_even_moments_over_all_connections() -> None:
+    every = neighbours.lines(2.0, now=10.0)
+    load = [line for line in every if line.sort != neighbours.PROBE]
+    due = sorted(line.first + n * line.period for line in load for n in range(3))
+    assert due == pytest.approx([due[0] + n / neighbours.RATE for n in range(len(due))])
+    assert {line.sort for line in load} == {neighbours.POST, neighbours.GET}
+
+
+def test_neighbours_tell_times_and_failures_by_sort() -> None:
+    every = neighbours.lines(1.0, now=0.0)
+    for line in every:
+        line.times.extend([1.0, 2.0])
+    every[0].bad = 1
+    told_ = neighbours.told(every)
+    assert (len(told_["post"]["times"]), told_["post"]["bad"], told_["post"]["kept"]) == (8, 1, 7)
+    assert (len(told_["probe"]["times"]), told_["get"]["bad"], told_["get"]["kept"]) == (2, 0, 0)
+
+
+def test_the_lag_is_the_longest_of_any_kind_round_by_round() -> None:
+    found = Results()
+    for lists, numbers in ((20.0, 300.0), (90.0, 10.0), (30.0, 40.0)):
+        found.add("worst probe", "lists", Sample(most=lists))
+        found.add("worst probe", "numbers", Sample(most=numbers))
+    worst.summarise(found, "worst probe", ["lists", "numbers"])
+    assert found.rounds(Value("worst probe", worst.ANY_LEGAL, "most")) == [300, 90, 40]
+    assert target("worst legal JSON: event loop's lag").verdict(found) == "ok"
+
+
+def test_neighbours_are_compared_by_their_slowest(results: Results) -> None:
+    for p99 in (10.0, 30.0):
+        name = worst.NOBODY if p99 == 10 else "legal: keys"
+        results.add("worst post", name, Sample(p50=1.0, p99=p99, most=p99))
+    lines = [line.split() for line in report(results, MACHINE).splitlines()]
+    assert next(line for line in lines if line[:2] == ["legal:", "keys"])[-1] == "3.00×"
