@@ -37,6 +37,7 @@ from app.writer import GroupCommit
 
 GARBAGE = 100_000  # containers made until garbage is looked for: one event may hold as many, none of them garbage
 SWITCH_SECONDS = 0.001  # that a thread which parses a large body may keep the event loop waiting at a time
+BESIDE_FROM = 500  # events that wait, for a second commit beside the first: batches, hardly ever single events
 CLOSE_SECONDS = 5.0  # for the last groups, and for letting go of the database
 HURRY_SECONDS = 0.3  # for the same, once the process was told to stop at once
 
@@ -55,6 +56,7 @@ class Collector:
         self.refusals = Refusals()
         self.writer = GroupCommit[Event, Kept](
             self._commit,
+            beside_from=BESIDE_FROM,
             max_waiting=settings.max_waiting_events,
             max_waiting_bytes=settings.max_waiting_mib * 2**20,
         )

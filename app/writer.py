@@ -1,12 +1,14 @@
 """Group commit: many waiters, one commit, no timer.
 
-1. While one commit is under way the next group forms; a lone submission waits for nobody.
+1. While one commit is under way the next group forms; a lone submission waits for nobody. Once very much waits, a
+   second commit goes beside the first, so that the one prepares its rows while the database works for the other.
 2. A submission's items stay together and in order; one that must stand alone has its commit to itself.
 3. What waits is bounded in items and bytes: past the bound the answer is no, at once.
 4. A waiter that gives up takes nobody with it, and what it submitted is still committed.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -29,7 +31,7 @@ class GroupCommit(Generic[Item, Result]):
     """Collects submissions into groups and hands each group to `commit`.
 
     `commit(items, alone)` keeps the items for good and returns a result for each, in order; whatever it raises
-    reaches every waiter of the group.
+    reaches every waiter of the group. `beside_from`: items that have to wait for a second commit beside the first.
     """
 
     def __init__(
@@ -37,16 +39,19 @@ class GroupCommit(Generic[Item, Result]):
         commit: Callable[[Sequence[Item], bool], Awaitable[Sequence[Result]]],
         *,
         max_items: int = 4000,
+        beside_from: int | None = None,
         max_waiting: int = 20_000,
         max_waiting_bytes: int = 64 * 2**20,
     ) -> None:
         self._commit = commit
         self._max_items = max_items
+        self._beside_from = beside_from
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
         self._queue: deque[_Submission[Item, Result]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._queued = 0  # items that no commit has taken yet
         self.waiting = 0  # items, those being committed included
         self.waiting_bytes = 0
 
@@ -61,23 +66,36 @@ class GroupCommit(Generic[Item, Result]):
             raise Overloaded("too many events wait for their commit", outcome="not_kept")
         answer: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Submission(items, size, alone, answer))
+        self._queued += len(items)
         self.waiting += len(items)
         self.waiting_bytes += size
         self._wake.set()
         return answer
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """The loop: ends after `close` once nothing waits; `beat` is called at every turn."""
+        """The loop: ends after `close` once nothing waits. `beat` is called while idle, and as commits end."""
+        flushing: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            flushing.discard(task)
+            beat()
+            self._wake.set()
+
         try:
-            while self._queue or not self._closing:
-                beat()
-                if self._queue:
-                    await self._flush(self._take())
-                else:
-                    await self._idle()
+            while self._queue or flushing or not self._closing:
+                if self._queue and self._room_beside(len(flushing)):
+                    task = asyncio.create_task(self._flush(self._take()))
+                    flushing.add(task)
+                    task.add_done_callback(ended)
+                    continue
+                if not flushing:
+                    beat()
+                await self._idle()
         finally:
             # However it ended: nobody is left to commit what still waits, nor what may yet come.
             self._closing = True
+            for task in flushing:
+                task.cancel()
             self._refuse(self._queue, Draining(outcome="not_kept"))
 
     def close(self) -> None:
@@ -85,13 +103,16 @@ class GroupCommit(Generic[Item, Result]):
         self._closing = True
         self._wake.set()
 
+    def _room_beside(self, flushing: int) -> bool:
+        if flushing == 0:
+            return True
+        return flushing == 1 and self._beside_from is not None and self._queued >= self._beside_from
+
     async def _idle(self) -> None:
         self._wake.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(IDLE_TURN):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     def _take(self) -> list[_Submission[Item, Result]]:
         group = [self._queue.popleft()]
@@ -101,6 +122,7 @@ class GroupCommit(Generic[Item, Result]):
             if room < 0:
                 break
             group.append(self._queue.popleft())
+        self._queued -= sum(len(one.items) for one in group)
         return group
 
     async def _flush(self, group: list[_Submission[Item, Result]]) -> None:

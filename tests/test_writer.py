@@ -41,13 +41,14 @@ class Database:
                 self.called.clear()
                 await self.called.wait()
 
-    def answer(self, error: Exception | None = None) -> None:
-        """End the commit that is under way, if one is."""
-        if self.verdicts and not self.verdicts[-1].done():
-            if error is None:
-                self.verdicts[-1].set_result(None)
-            else:
-                self.verdicts[-1].set_exception(error)
+    def answer(self, error: Exception | None = None) -> int | None:
+        """End the commit that has been under way for longest, if one is; which call it was."""
+        call = next((n for n, verdict in enumerate(self.verdicts) if not verdict.done()), None)
+        if call is not None and error is None:
+            self.verdicts[call].set_result(None)
+        elif call is not None and error is not None:
+            self.verdicts[call].set_exception(error)
+        return call
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,9 +104,9 @@ def submitted(writer: Writer, *items: int, alone: bool = False) -> "asyncio.Futu
 class Play:
     """Steps in their order, and then the end: everything that waits is committed."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside_from: int | None) -> None:
         self.database = Database()
-        self.writer = Writer(self.database.commit, max_items=MAX_ITEMS)
+        self.writer = Writer(self.database.commit, max_items=MAX_ITEMS, beside_from=beside_from)
         self.submissions: list[tuple[list[int], bool, asyncio.Future[Sequence[str]]]] = []
         self.failed: set[int] = set()  # calls
         self.items = 0
@@ -131,9 +132,8 @@ class Play:
             case Cancel() if step.place < len(self.submissions):
                 self.submissions[step.place][2].cancel()
             case Answer(fails=True):
-                if self.database.verdicts and not self.database.verdicts[-1].done():
-                    self.failed.add(len(self.database.calls) - 1)
-                self.database.answer(Unavailable("away", outcome="not_kept"))
+                failed = self.database.answer(Unavailable("away", outcome="not_kept"))
+                self.failed |= set() if failed is None else {failed}
             case Answer():
                 self.database.answer()
 
@@ -142,9 +142,9 @@ def call_of(play: Play, items: list[int]) -> int | None:
     return next((n for n, (group, _) in enumerate(play.database.calls) if items and items[0] in group), None)
 
 
-@given(STEPS)
-def test_nothing_is_lost_reordered_or_mixed_whatever_happens(steps: list[Step]) -> None:
-    play = Play()
+@given(STEPS, st.sampled_from([None, 1, 4]))
+def test_nothing_is_lost_reordered_or_mixed_whatever_happens(steps: list[Step], beside_from: int | None) -> None:
+    play = Play(beside_from)
     asyncio.run(play.run(steps))
     assert [item for group, _ in play.database.calls for item in group] == list(range(play.items))
     for items, alone, task in play.submissions:
@@ -188,6 +188,27 @@ async def test_while_one_commit_is_under_way_the_next_group_forms() -> None:
         database.answer()
         assert [await one for one in (first, *others)] == [["kept 1"], ["kept 2"], ["kept 3"], ["kept 4"]]
     assert database.calls == [([1], False), ([2, 3, 4], False)]
+
+
+async def test_once_very_much_waits_a_second_commit_goes_beside_the_first() -> None:
+    database = Database()
+    writer = Writer(database.commit, beside_from=3)
+    async with running(writer):
+        first = submitted(writer, 1)
+        await database.calls_are(1)
+        others = [submitted(writer, item) for item in (2, 3)]
+        await settle()
+        assert len(database.calls) == 1
+        others += [submitted(writer, 4)]
+        await database.calls_are(2)
+        last = [submitted(writer, item) for item in (5, 6, 7, 8)]
+        await settle()
+        assert len(database.calls) == 2, "two at once are enough"
+        for _ in range(3):
+            database.answer()
+            await settle()
+        assert [await one for one in (first, *others, *last)] == [[f"kept {n}"] for n in range(1, 9)]
+    assert database.calls == [([1], False), ([2, 3, 4], False), ([5, 6, 7, 8], False)]
 
 
 async def test_one_that_stands_alone_parts_those_before_and_after() -> None:

@@ -120,7 +120,7 @@ class Store(Protocol):
         ...
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
-        """Commit, all in one transaction; a result for each, in order. `strict`: all or none.
+        """Commit, all in one transaction; a result for each, in order. `strict`: all or none. Two may go at once.
 
         Raises Unavailable, whose outcome says whether it is certain that nothing was kept.
         """

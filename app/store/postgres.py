@@ -1,4 +1,4 @@
-"""PostgreSQL: the log in partitions by day, one connection that writes, one that checks, a pool that reads."""
+"""PostgreSQL: the log in partitions by day, two connections that write, two that check, a pool that reads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +18,7 @@ CONNECT_SECONDS = 1.5
 CHECK_SECONDS = 1.0
 MAINTAIN_SECONDS = 60.0
 GOODBYE_SECONDS = 0.5  # SQLAlchemy would give a silent server 2 s to close, on top of what an answer may take
+COMMITS_AT_ONCE = 2
 PURGE_STEP = 5_000  # identities deleted in one statement
 
 _BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -76,7 +77,14 @@ class PostgresStore:
         self._engine = self._reading(pool_size)
         self.reader = SqlReader(self._engine, explain)
         preparations = (session.for_receipts, session.for_times, session.for_digests, session.for_staging)
-        self._committer = Committer(lambda: self.connect(_WRITING, *preparations), on_unreplicated)
+        # A second one is connected only once two commits go at the same time.
+        self._committers = [
+            Committer(lambda: self.connect(_WRITING, *preparations), on_unreplicated)
+            for _ in range(COMMITS_AT_ONCE)
+        ]
+        self._idle = asyncio.LifoQueue[Committer]()
+        for committer in reversed(self._committers):
+            self._idle.put_nowait(committer)
         self._checker = Held(lambda: self.connect(_CHECKING, session.for_receipts))
         self._versions = Held(lambda: self.connect(_CHECKING))
         self._asking = asyncio.Lock()
@@ -101,9 +109,13 @@ class PostgresStore:
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
         """Commit a group."""
-        if not strict:
-            return await fold.folded(events, self._committer.each)
-        return fold.conflicts(events) or await fold.folded(events, self._committer.all)
+        committer = await self._idle.get()
+        try:
+            if not strict:
+                return await fold.folded(events, committer.each)
+            return fold.conflicts(events) or await fold.folded(events, committer.all)
+        finally:
+            self._idle.put_nowait(committer)
 
     async def identity(self) -> str:
         """Of the cluster, which a standby shares, of the database and of the sequence."""
@@ -169,7 +181,8 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        self._committer.close()
+        for committer in self._committers:
+            committer.close()
         self._checker.drop()
         self._versions.drop()
         await self._engine.dispose()

@@ -293,14 +293,14 @@ async def test_a_group_of_two_rounds_is_in_doubt_when_the_second_fails() -> None
 async def test_a_group_that_was_halved_is_in_doubt_when_a_half_fails(
     postgres: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = postgres._committer._commit
+    commit = postgres._committers[0]._commit
 
     async def fail_late(events: Sequence[Event], *, strict: bool) -> list[Kept]:
         if events[0].id == "last":
             raise NOT_KEPT
         return await commit(events, strict=strict)
 
-    monkeypatch.setattr(postgres._committer, "_commit", fail_late)
+    monkeypatch.setattr(postgres._committers[0], "_commit", fail_late)
     with pytest.raises(Unavailable) as raised:
         await postgres.keep([event("first"), POISON["a NUL"], event("last"), event("very last")], strict=False)
     assert raised.value.outcome == "unknown"

@@ -177,7 +177,7 @@ async def test_a_database_whose_commits_wait_for_nothing_is_overruled(own_postgr
             await store.check(writing=True)
         await here.wants("")
         assert await states(store, off) == ["new"]
-        writer = await store._committer._held.get()
+        writer = await store._committers[0]._held.get()
         assert await writer.fetchval("SHOW synchronous_commit") == "on"
         await store.close()
     await admin.close()
@@ -192,7 +192,7 @@ async def test_a_database_whose_commits_wait_for_more_is_left_as_it_is(own_postg
     await admin.close()
     store = here.open()
     await store.keep([event()], strict=False)
-    writer = await store._committer._held.get()
+    writer = await store._committers[0]._held.get()
     assert await writer.fetchval("SHOW synchronous_commit") == "remote_apply"
     await store.close()
     await here.store.close()
