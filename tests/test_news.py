@@ -219,7 +219,7 @@ async def test_a_user_who_may_do_no_more_than_that_is_enough(own_redis: RedisSer
             channels=["collector:news:*"],
             commands=["+get", "+set", "+pttl", "+publish", "+subscribe", "+ping", "+select"],
             reset=True,
-            reset_channels=True,  # which Redis 7 takes for granted
+            reset_channels=True,
         )
     url = own_redis.url(2).replace("redis://", "redis://collector:secret@")
     one, other = await replica(url), await replica(url)
