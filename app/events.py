@@ -69,7 +69,10 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that can be kept. `time` is UTC, None where the client gave none; `data` is compact JSON text."""
+    """An event that can be kept. `time` is UTC, None where the client gave none; `data` is compact JSON text.
+
+    `received_at`: when it was answered, where that was before its commit.
+    """
 
     source: str
     action: str
@@ -78,12 +81,25 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime | None
     data: str | None
     identity: Identity | None
+    received_at: datetime | None = None
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event as it is kept, ready to be written as JSON."""
 
     seq: int
+    id: str
+    source: str
+    action: str
+    subject: str | None
+    time: datetime
+    received_at: datetime
+    data: msgspec.Raw
+
+
+class Spooled(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is kept and not yet committed: as Stored, without a number."""
+
     id: str
     source: str
     action: str
@@ -107,6 +123,7 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 _decode_one = msgspec.json.Decoder(_Wire).decode
 _decode_list = msgspec.json.Decoder(list[_Wire]).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_data = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -171,6 +188,17 @@ class Parser:
 def key_of(source: str, id_: str) -> bytes:
     """The 16 bytes by which an event with an id is found."""
     return blake2b(f"{source}\0{id_}".encode(), digest_size=16).digest()
+
+
+def identified(event: Event) -> Event:
+    """The event with an identity, also where its id was made here: kept twice, it is stored once."""
+    if event.identity is not None:
+        return event
+    data = None if event.data is None else _decode_data(event.data)
+    identity = _identity(
+        data, source=event.source, action=event.action, id_=event.id, subject=event.subject, time=event.time
+    )
+    return msgspec.structs.replace(event, identity=identity)
 
 
 def _identity(

@@ -13,8 +13,17 @@ import msgspec
 
 from app.body import Bodies
 from app.edge import Receive, Scope, Send, respond
-from app.errors import BadParameter, Conflict, Fault, Invalid, Unavailable, UnsupportedType
-from app.events import MAX_KEY, Event, Parser, Stored
+from app.errors import (
+    BadParameter,
+    Conflict,
+    Draining,
+    Fault,
+    Invalid,
+    Overloaded,
+    Unavailable,
+    UnsupportedType,
+)
+from app.events import MAX_KEY, Event, Parser, Spooled, Stored
 from app.feed import Feed
 from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
 from app.metrics import Metrics
@@ -38,10 +47,22 @@ class Wishes:
 
     media: str
     strict: bool
+    committed: bool
+
+    @property
+    def final(self) -> bool:
+        """Whether an answer of 202 would not do."""
+        return self.strict or self.committed
+
+    @property
+    def applied(self) -> bytes:
+        """What to say in Preference-Applied."""
+        names = {b"handling=strict": self.strict, b"durability=committed": self.committed}
+        return b", ".join(name for name, wished in names.items() if wished)
 
 
 class Ingest:
-    """The handler. `max_events`: how many one request may carry."""
+    """The handler. `max_events`: how many one request may carry. `spool` keeps what the database cannot take."""
 
     def __init__(
         self,
@@ -52,8 +73,10 @@ class Ingest:
         metrics: Metrics,
         bodies: Bodies,
         max_events: int,
+        spool: GroupCommit[Event, Kept] | None = None,
     ) -> None:
         self._writer = writer
+        self._spool = spool
         self._reader = reader
         self._feed = feed
         self._metrics = metrics
@@ -74,15 +97,15 @@ class Ingest:
         batch = await self._events(body, wishes.media, parser)
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
-        kept = await self._keep(batch, size=len(body), strict=wishes.strict)
+        kept = await self._keep(batch, size=len(body), wishes=wishes)
         status, answer, location = await self._receipt(batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
         if position := max((one.seq for one in kept), default=0):
             lines.append((b"collector-position", b"%d" % position))
         if location is not None:
             lines.append((b"location", b"/events/%d" % location))
-        if wishes.strict:
-            lines.append((b"preference-applied", b"handling=strict"))
+        if wishes.final:
+            lines.append((b"preference-applied", wishes.applied))
         await respond(send, status, lines, answer)
 
     async def _events(self, body: bytes, media: str, parser: Parser) -> Batch:
@@ -93,14 +116,24 @@ class Ingest:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._parsing, read, body, parser, self._max_events)
 
-    async def _keep(self, batch: Batch, *, size: int, strict: bool) -> Sequence[Kept]:
+    async def _keep(self, batch: Batch, *, size: int, wishes: Wishes) -> Sequence[Kept]:
         self._metrics.rejected.inc(len(batch.faults))
         if not batch.events:
             return ()
-        kept = await self._writer.submit(batch.events, size=size, alone=strict)
+        try:
+            kept = await self._writer.submit(batch.events, size=size, alone=wishes.strict)
+        except Unavailable as problem:
+            if self._spool is None or wishes.final or not _database_is_away(problem):
+                raise
+            return await self._spooled(self._spool, batch, size)
         # After the commit: a lost announcement delays a reader and never hides an event from it.
         self._feed.publish(max(one.seq for one in kept))
         self._count(batch, kept)
+        return kept
+
+    async def _spooled(self, spool: GroupCommit[Event, Kept], batch: Batch, size: int) -> Sequence[Kept]:
+        kept = await spool.submit(batch.events, size=size)
+        self._metrics.spooled.inc(len(kept))
         return kept
 
     def _count(self, batch: Batch, kept: Sequence[Kept]) -> None:
@@ -124,6 +157,8 @@ class Ingest:
         duplicates = [index for index, one in zip(batch.indexes, kept, strict=True) if one.state == "duplicate"]
         if faults and len(faults) == len(batch.faults) + len(batch.events):
             raise Invalid(errors=faults)
+        if kept and kept[0].state == "spooled":
+            return 202, _encode(_document(0, duplicates, faults, spooled=len(kept))), None
         accepted = len(kept) - len(duplicates) - (len(faults) - len(batch.faults))
         clean = accepted > 0 and not duplicates and not faults
         return 201 if clean else 200, _encode(_document(accepted, duplicates, faults)), None
@@ -135,6 +170,8 @@ class Ingest:
             raise Invalid(kept.reason, errors=[Fault(index=0, detail=kept.reason)])
         if kept.state == "new" and kept.at is not None:
             return 201, _encode(_stored(event, kept.seq, kept.at)), kept.seq
+        if kept.state == "spooled" and kept.at is not None:
+            return 202, _encode(_waiting(event, kept.at)), None
         return 200, _encode(await self._kept_before(kept.seq)), kept.seq
 
     async def _kept_before(self, seq: int) -> Stored | dict[str, int]:
@@ -163,7 +200,14 @@ def _wishes(content_type: str, prefer: str) -> Wishes:
     if media.strip() not in (JSON, NDJSON) or charset not in ("utf-8", "us-ascii"):
         raise UnsupportedType(f"Content-Type must be {JSON} or {NDJSON}, in UTF-8")
     preferences = {one.strip().lower() for one in prefer.split(",")}
-    return Wishes(media.strip(), strict="handling=strict" in preferences)
+    return Wishes(
+        media.strip(), strict="handling=strict" in preferences, committed="durability=committed" in preferences
+    )
+
+
+def _database_is_away(problem: Unavailable) -> bool:
+    # What is in doubt may be stored already, and is not for us to try again.
+    return problem.outcome == "not_kept" and not isinstance(problem, Overloaded | Draining)
 
 
 def _key(value: str | None) -> str | None:
@@ -188,7 +232,9 @@ def _refused(batch: Batch, kept: Sequence[Kept]) -> list[Fault]:
     ]
 
 
-def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault]) -> dict[str, Any]:
+def _document(
+    accepted: int, duplicates: Sequence[int], faults: Sequence[Fault], *, spooled: int = 0
+) -> dict[str, Any]:
     results: list[dict[str, Any]] = [{"index": index, "status": "duplicate"} for index in duplicates]
     results += [
         {"index": fault.index, "status": "rejected", "error": {"detail": fault.detail, "pointer": fault.pointer}}
@@ -196,7 +242,7 @@ def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault])
     ]
     return {
         "accepted": accepted,
-        "spooled": 0,
+        "spooled": spooled,
         "duplicates": len(duplicates),
         "rejected": len(faults),
         "results": sorted(results, key=lambda result: result["index"]),
@@ -206,6 +252,18 @@ def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault])
 def _stored(event: Event, seq: int, at: datetime) -> Stored:
     return Stored(
         seq=seq,
+        id=event.id,
+        source=event.source,
+        action=event.action,
+        subject=event.subject,
+        time=event.time or at,
+        received_at=at,
+        data=msgspec.Raw(b"null" if event.data is None else event.data.encode()),
+    )
+
+
+def _waiting(event: Event, at: datetime) -> Spooled:
+    return Spooled(
         id=event.id,
         source=event.source,
         action=event.action,

@@ -23,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-SECRETS = ("postgres_connection_string", "postgres_password")
+SECRETS = ("postgres_connection_string", "postgres_password", "redis_url", "spool_url")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -78,6 +78,21 @@ class Settings(BaseSettings):
     sqlite_path: Path = Field(
         Path("data/collector.db"), description="the database file, used where no PostgreSQL is given"
     )
+    redis_url: SecretStr | None = Field(None, description="redis://host:6379/0, rediss:// or unix://")
+    spool_url: SecretStr | None = Field(
+        None,
+        description="the Redis that keeps events while the database is away, where it is not that of REDIS_URL",
+    )
+    spool_max_events: int = Field(
+        1_000_000, ge=1, description="events that the spool may hold; past it 503, nothing is trimmed"
+    )
+    spool_max_mib: int = Field(512, ge=6, description="MiB of events that the spool may hold")
+    worker_port: int = Field(
+        8081,
+        ge=0,
+        le=65535,
+        description="port of `collector worker`, for its probes and metrics; 0 takes a free one",
+    )
     drain_seconds: float = Field(
         0, ge=0, le=300, description="seconds to go on accepting after SIGTERM; 10 behind a load balancer"
     )
@@ -94,6 +109,14 @@ class Settings(BaseSettings):
         scheme = "postgres" if value is None else value.get_secret_value().partition("://")[0]
         if scheme.lower() not in ("postgres", "postgresql"):
             raise ValueError("must begin with postgres:// or postgresql://")
+        return value
+
+    @field_validator("redis_url", "spool_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = "redis" if value is None else value.get_secret_value().partition("://")[0]
+        if scheme.lower() not in ("redis", "rediss", "unix"):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
 
     @model_validator(mode="after")

@@ -34,15 +34,22 @@ store.fold        |                                | errors events store
 store.keep        |                                | events
 store.commit      | asyncio sql                    | errors events store store.faults store.keep
 store.session     | sql                            | store store.keep store.tables
+store.lead        | asyncio sql                    | store.faults
+store.letters     | sql                            | errors store store.tables
 store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
-                                                     store.keep store.session store.reader migrations
+                                                     store.keep store.session store.reader store.lead \
+                                                     store.letters migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
-                                                     store.faults store.fold store.reader migrations
+                                                     store.faults store.fold store.reader store.lead \
+                                                     store.letters migrations
 store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
+spool             | asyncio msgspec redis          | errors events logs store
+drain             | asyncio msgspec                | errors events health logs metrics spool store
+letters           | asyncio msgspec                | errors events logs settings store store.choice
 cache             | asyncio                        |
-health            | asyncio                        | errors logs metrics store
+health            | asyncio                        | errors logs metrics store spool
 worker            | asyncio                        | errors logs metrics feed store health
 ingest            | asyncio msgspec                | errors metrics events formats body writer feed store edge
 pages             | asyncio msgspec                | errors cache events formats query store edge
@@ -54,11 +61,13 @@ static            | http                           | errors
 edge              | asyncio msgspec                | errors logs metrics body health
 server            | asyncio http                   | logs edge
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache store store.choice health worker ingest pages api \
-                                                     rest edge server
+                                                     cache store store.choice spool drain health worker ingest \
+                                                     pages api rest edge server
+background        | asyncio                        | settings logs metrics body feed store.choice drain health \
+                                                     worker api rest edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
-cli               |                                | about settings main migrate
+cli               |                                | about settings main migrate background letters
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.
@@ -78,7 +87,7 @@ TECHNOLOGIES = {
 
 # `serve` starts quickly because what it begins with does not import, at once, what other commands need.
 SERVED = {"cli", "main", "server"}
-HEAVY = {"alembic", "typer", "rich", "click", "migrations", "migrate"}
+HEAVY = {"alembic", "typer", "rich", "click", "redis", "spool", "migrations", "migrate"}
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
