@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from app.errors import Outcome, Overloaded, Unavailable
 from app.events import Event, identified
@@ -38,6 +39,9 @@ READ_SECONDS = 5.0  # for what drains
 PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
 READ_BYTES = 16 * 2**20  # read at once, one entry at least
 
+# The last is what a transport of uvloop raises once it is closed.
+_LOST = (RedisError, OSError, TimeoutError, RuntimeError)
+
 # XADD stands last among what can fail: where a script answers with an error, it has written nothing.
 _APPEND = """
 local held = redis.call('HMGET', KEYS[2], 'events', 'bytes')
@@ -48,12 +52,12 @@ redis.call('HINCRBY', KEYS[2], 'events', ARGV[1])
 redis.call('HINCRBY', KEYS[2], 'bytes', ARGV[2])
 return id
 """
-# ARGV: id, events and bytes of each entry. An empty stream holds nothing, whatever was counted.
+# ARGV: of each entry its id, and its events and bytes below zero. An empty stream holds nothing, come what may.
 _REMOVE = """
 for n = 1, #ARGV, 3 do
   if redis.call('XDEL', KEYS[1], ARGV[n]) == 1 then
-    redis.call('HINCRBY', KEYS[2], 'events', -ARGV[n + 1])
-    redis.call('HINCRBY', KEYS[2], 'bytes', -ARGV[n + 2])
+    redis.call('HINCRBY', KEYS[2], 'events', ARGV[n + 1])
+    redis.call('HINCRBY', KEYS[2], 'bytes', ARGV[n + 2])
   end
 end
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
@@ -173,7 +177,7 @@ class Spool:
                     raise Overloaded("the database is away and the spool is full", outcome="not_kept")
                 if confirms:
                     await _confirm(link)
-        except (RedisError, OSError, TimeoutError, Refused) as error:
+        except (*_LOST, Refused) as error:
             await self._appending.drop()
             raise _problem(_reason(error), outcome) from error
         except asyncio.CancelledError:
@@ -189,7 +193,7 @@ class Spool:
                 link, _ = await self._asking.get()
                 self.waiting = _waiting(await link.eval(_LOOK, 2, ENTRIES, HELD))
                 durability = await _vet(link)
-        except (RedisError, OSError, TimeoutError, Refused) as error:
+        except (*_LOST, Refused) as error:
             if not isinstance(error, Refused):
                 await self._asking.drop()
             self._why_not = _reason(error)
@@ -205,7 +209,7 @@ class Spool:
 
     async def remove(self, entries: Iterable[Entry]) -> None:
         """Forget entries; those that are gone already do not matter. Raises Unavailable."""
-        await self._drain(_REMOVE, *(word for one in entries for word in (one.id, one.count, one.size)))
+        await self._drain(_REMOVE, *(word for one in entries for word in (one.id, -one.count, -one.size)))
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -217,7 +221,7 @@ class Spool:
             async with asyncio.timeout(READ_SECONDS):
                 link, _ = await self._draining.get()
                 return await link.eval(script, 2, ENTRIES, HELD, *words)
-        except (RedisError, OSError, TimeoutError) as error:
+        except _LOST as error:
             await self._draining.drop()
             raise Unavailable(_reason(error)) from error
         except asyncio.CancelledError:
@@ -284,12 +288,13 @@ def _client(url: str, seconds: float) -> Redis:
         health_check_interval=0,
         decode_responses=False,
         client_name="collector-spool",
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),  # which could reconnect
     )
     return client
 
 
 async def _closed(client: Redis) -> None:
-    with contextlib.suppress(RedisError, OSError, TimeoutError):
+    with contextlib.suppress(*_LOST):
         async with asyncio.timeout(PAUSE_SECONDS):
             await client.aclose()
 
@@ -310,11 +315,12 @@ async def _vet(client: Redis) -> str:
         raise Refused(f"the spool's Redis may evict anything: maxmemory-policy is {policy}, not noeviction")
     if not info.get("aof_enabled"):
         raise Refused("the spool's Redis does not write to disk: appendonly is no")
-    if await _has_waitaof(client):
+    policy = await _appendfsync(client)
+    if await _has_waitaof(client) and policy != "no":
         return _BY_WAITAOF
-    if await _writes_always(client):
+    if policy == "always":
         return _BY_ALWAYS
-    raise Refused("the spool's Redis cannot say what is on disk: it needs WAITAOF (7.2) or appendfsync always")
+    raise Refused("the spool's Redis cannot say what is on disk: it needs WAITAOF (7.2), or appendfsync always")
 
 
 async def _has_waitaof(client: Redis) -> bool:
@@ -326,12 +332,13 @@ async def _has_waitaof(client: Redis) -> bool:
     return True
 
 
-async def _writes_always(client: Redis) -> bool:
+async def _appendfsync(client: Redis) -> str:
+    """The setting; empty where our user may not read it."""
     try:
         found: Mapping[Any, Any] = await client.config_get("appendfsync")
     except ResponseError:
-        return False
-    return {"appendfsync", "always"} <= {_text(one) for pair in found.items() for one in pair}
+        return ""
+    return next((_text(value) for value in found.values()), "")
 
 
 async def _confirm(client: Redis) -> None:
