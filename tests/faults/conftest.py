@@ -9,9 +9,10 @@ import pytest
 
 from tests.binaries import valkey_binary
 from tests.conftest import POSTGRES
+from tests.databases import migrate
 from tests.faults.wire import Wire
 from tests.process import CollectorProcess
-from tests.servers import RedisServer
+from tests.servers import PostgresServer, RedisServer
 
 Env = dict[str, str]
 StartCollector = Callable[..., CollectorProcess]
@@ -46,6 +47,29 @@ def spool_redis() -> Iterator[RedisServer]:
     """A Redis that can be a spool: it writes to disk, and has WAITAOF."""
     with RedisServer(settings=ON_DISK, binary=valkey_binary()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def stopped() -> Iterator[PostgresServer]:
+    """A PostgreSQL with the schema, which does not run. Each test keeps to a source of its own."""
+    with PostgresServer() as server:
+        migrate(server.url())
+        server.stop()
+        yield server
+
+
+@pytest.fixture
+def server(stopped: PostgresServer) -> Iterator[PostgresServer]:
+    """The same, running, that the test may break."""
+    stopped.start()
+    yield stopped
+    stopped.stop("immediate")
+
+
+@pytest.fixture
+def spool_env(server: PostgresServer, spool_redis: RedisServer) -> Env:
+    """Settings that name both."""
+    return {"POSTGRES_CONNECTION_STRING": server.url(), "SPOOL_URL": spool_redis.url()}
 
 
 @pytest.fixture

@@ -4,48 +4,24 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
 import redis
 
 from app.spool import ENTRIES, HELD
-from tests.databases import migrate
 from tests.faults.conftest import Env, StartCollector
 from tests.faults.load import CLEAN, Load
-from tests.faults.wire import Answer, ask, event
+from tests.faults.spooling import drained, metric, post_away, read, until_metric, until_part
+from tests.faults.wire import ask, event
 from tests.ports import LOOPBACK
-from tests.process import CollectorProcess
 from tests.proxy import Mode, Proxy
 from tests.servers import PostgresServer, RedisServer
 
-PATIENCE = 40.0  # seconds for what has to come true; it takes a few, so this is for a machine under load
 ANSWERED_WITHIN = 5.0  # seconds, whatever is away
-AWAY = 2.0  # seconds
-
-
-@pytest.fixture(scope="module")
-def stopped() -> Iterator[PostgresServer]:
-    """A PostgreSQL with the schema, which does not run. Each test keeps to a source of its own."""
-    with PostgresServer() as server:
-        migrate(server.url())
-        server.stop()
-        yield server
-
-
-@pytest.fixture
-def server(stopped: PostgresServer) -> Iterator[PostgresServer]:
-    """The same, running, that the test may break."""
-    stopped.start()
-    yield stopped
-    stopped.stop("immediate")
-
-
-@pytest.fixture
-def env(server: PostgresServer, spool_redis: RedisServer) -> Env:
-    """Settings that name both."""
-    return {"POSTGRES_CONNECTION_STRING": server.url(), "SPOOL_URL": spool_redis.url()}
+AWAY = 1.5  # seconds
+ROUNDS = 2
 
 
 @pytest.fixture
@@ -62,61 +38,10 @@ async def to_postgres(server: PostgresServer) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-async def part(process: CollectorProcess, name: str) -> tuple[bool, str]:
-    """A part of what /readyz?verbose says: whether it is well, and in words."""
-    found = (await ask(process.port, "GET", "/readyz?verbose")).document["parts"].get(name, {})
-    return bool(found.get("ok")), str(found.get("detail"))
-
-
-async def metric(process: CollectorProcess, name: str) -> float:
-    text = (await ask(process.port, "GET", "/metrics")).body.decode()
-    return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[1])
-
-
-async def until_part(process: CollectorProcess, name: str, *, ok: bool = True, says: str = "") -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await part(process, name)
-            if found[0] is ok and says in found[1]:
-                return
-            await asyncio.sleep(0.05)
-
-
-async def until_metric(process: CollectorProcess, name: str, right: Callable[[float], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if right(await metric(process, name)):
-                return
-            await asyncio.sleep(0.1)
-
-
-async def post_away(process: CollectorProcess, source: str, *ids: str, **headers: str) -> list[Answer]:
-    """One event after the other, once the database is known to be away."""
-    await until_part(process, "database", ok=False)
-    return [await ask(process.port, "POST", "/events", event(source, one), **headers) for one in ids]
-
-
-async def read(process: CollectorProcess, source: str) -> list[dict[str, object]]:
-    """What can be read of a source, oldest first."""
-    answer = await ask(process.port, "GET", f"/events?source={source}&order=asc&limit=1000")
-    assert answer.status == 200, answer
-    found: list[dict[str, object]] = json.loads(answer.body)
-    return found
-
-
-async def drained(env: Env) -> None:
-    with redis.Redis.from_url(env["SPOOL_URL"]) as client:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if client.xlen(ENTRIES) == 0:
-                    return
-                await asyncio.sleep(0.05)
-
-
 async def test_what_was_answered_202_is_drained_once_and_in_order(
-    env: Env, server: PostgresServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, start: StartCollector
 ) -> None:
-    process, worker = start(env), start(env, command="worker")
+    process, worker = start(spool_env), start(spool_env, command="worker")
     await process.wait_until_ready()
     await worker.wait_until_ready()
     await asyncio.to_thread(server.stop)
@@ -131,7 +56,7 @@ async def test_what_was_answered_202_is_drained_once_and_in_order(
     await asyncio.sleep(0.5)
     back = datetime.now().astimezone()
     await asyncio.to_thread(server.start)
-    await drained(env)
+    await drained(spool_env)
     stored = await read(process, "away")
     assert [one["id"] for one in stored] == ids
     for answer, one in zip(answers, stored, strict=True):
@@ -149,18 +74,18 @@ async def test_what_was_answered_202_is_drained_once_and_in_order(
 
 
 async def test_a_postgres_that_crashes_under_load_loses_and_doubles_nothing(
-    env: Env, server: PostgresServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, start: StartCollector
 ) -> None:
-    process, _ = start(env), start(env, command="worker")
+    process, _ = start(spool_env), start(spool_env, command="worker")
     await process.wait_until_ready()
     async with Load(process.port, rate=200, workers=20) as load:
-        for _ in range(3):
+        for _ in range(ROUNDS):
             await asyncio.sleep(0.7)
             await asyncio.to_thread(server.stop, "immediate")
             await asyncio.sleep(AWAY)
             await asyncio.to_thread(server.start)
             await asyncio.sleep(0.7)
-    await drained(env)
+    await drained(spool_env)
     slow = sorted(one.done - one.sent for one in load.attempts if one.status == 202)
     print(
         "crashes with a spool:", load.statuses, f"202: median {slow[len(slow) // 2]:.4f} s, most {slow[-1]:.2f} s"
@@ -174,10 +99,10 @@ async def test_a_postgres_that_crashes_under_load_loses_and_doubles_nothing(
 
 @pytest.mark.parametrize("silence", ["stall", "stall-replies"])
 async def test_a_silent_postgres_holds_up_nobody_for_long(
-    silence: Mode, env: Env, server: PostgresServer, to_postgres: Proxy, start: StartCollector
+    silence: Mode, spool_env: Env, server: PostgresServer, to_postgres: Proxy, start: StartCollector
 ) -> None:
-    env = {**env, "POSTGRES_CONNECTION_STRING": to_postgres.url_through(server.url())}
-    process, _ = start(env), start(env, command="worker")
+    through = {**spool_env, "POSTGRES_CONNECTION_STRING": to_postgres.url_through(server.url())}
+    process, _ = start(through), start(through, command="worker")
     await process.wait_until_ready()
     async with Load(process.port, rate=100) as load:
         await asyncio.sleep(0.5)
@@ -189,7 +114,7 @@ async def test_a_silent_postgres_holds_up_nobody_for_long(
         to_postgres.mode = "pass"
         await until_part(process, "database")
         await asyncio.sleep(0.5)
-    await drained(env)
+    await drained(spool_env)
     # Those that came once it was known: none of them waited for the database to be found away again.
     after = sorted(one.done - one.sent for one in load.attempts if known < one.sent < until and one.status == 202)
     print(
@@ -205,9 +130,9 @@ async def test_a_silent_postgres_holds_up_nobody_for_long(
 
 
 async def test_what_must_not_be_spooled_is_answered_503(
-    env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
 ) -> None:
-    process = start(env)
+    process = start(spool_env)
     await process.wait_until_ready()
     first = await ask(process.port, "POST", "/events", event("final", "0"), prefer="durability=committed")
     assert (first.status, first.headers["preference-applied"]) == (201, "durability=committed")
@@ -221,8 +146,10 @@ async def test_what_must_not_be_spooled_is_answered_503(
         assert client.xlen(ENTRIES) == 0
 
 
-async def test_a_batch_is_spooled_as_a_whole(env: Env, server: PostgresServer, start: StartCollector) -> None:
-    process = start(env)
+async def test_a_batch_is_spooled_as_a_whole(
+    spool_env: Env, server: PostgresServer, start: StartCollector
+) -> None:
+    process = start(spool_env)
     await process.wait_until_ready()
     await asyncio.to_thread(server.stop)
     await until_part(process, "database", ok=False)
@@ -237,17 +164,17 @@ async def test_a_batch_is_spooled_as_a_whole(env: Env, server: PostgresServer, s
     assert [(one["index"], one["status"]) for one in results] == [(5, "rejected")]
     all_bad = await ask(process.port, "POST", "/events", json.dumps(events[5:]).encode())
     assert all_bad.status == 422
-    worker = start(env, command="worker")
+    worker = start(spool_env, command="worker")
     await asyncio.to_thread(server.start)
     await worker.wait_until_ready()
-    await drained(env)
+    await drained(spool_env)
     assert [one["data"] for one in await read(process, "batch")] == [{"n": n} for n in range(5)]
 
 
 async def test_a_full_spool_refuses_and_trims_nothing(
-    env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
 ) -> None:
-    bounded = {**env, "SPOOL_MAX_EVENTS": "10"}
+    bounded = {**spool_env, "SPOOL_MAX_EVENTS": "10"}
     one, other = start(bounded), start(bounded)
     for process in (one, other):
         await process.wait_until_ready()
@@ -262,19 +189,19 @@ async def test_a_full_spool_refuses_and_trims_nothing(
     assert all("retry-after" in answer.headers for answer in answers[10:])
     with redis.Redis.from_url(spool_redis.url()) as client:
         assert client.hget(HELD, "events") == b"10"
-    worker = start(env, command="worker")
+    worker = start(spool_env, command="worker")
     await asyncio.to_thread(server.start)
     await worker.wait_until_ready()
-    await drained(env)
+    await drained(spool_env)
     assert len(await read(one, "full")) == 10
     with redis.Redis.from_url(spool_redis.url()) as client:
         assert (client.xlen(ENTRIES), client.exists(HELD)) == (0, 0)
 
 
 async def test_a_redis_out_of_memory_is_answered_503(
-    env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
 ) -> None:
-    process = start(env)
+    process = start(spool_env)
     await process.wait_until_ready()
     await asyncio.to_thread(server.stop)
     (kept,) = await post_away(process, "memory", "1")
@@ -289,9 +216,9 @@ async def test_a_redis_out_of_memory_is_answered_503(
 
 @pytest.mark.parametrize("fault", ["stall", "drop-replies", "reset"])
 async def test_a_redis_that_is_away_costs_503_within_its_budget(
-    fault: Mode, env: Env, server: PostgresServer, to_redis: Proxy, spool_redis: RedisServer, start: StartCollector
+    fault: Mode, spool_env: Env, server: PostgresServer, to_redis: Proxy, start: StartCollector
 ) -> None:
-    process = start({**env, "SPOOL_URL": to_redis.url_through(env["SPOOL_URL"])})
+    process = start({**spool_env, "SPOOL_URL": to_redis.url_through(spool_env["SPOOL_URL"])})
     await process.wait_until_ready()
     await until_part(process, "spool")
     await asyncio.to_thread(server.stop)
@@ -310,7 +237,7 @@ async def test_a_redis_that_is_away_costs_503_within_its_budget(
     assert max(took) < ANSWERED_WITHIN
     assert (await ask(process.port, "GET", "/healthz")).status == 200
     assert (await ask(process.port, "GET", "/readyz")).status == 503
-    with redis.Redis.from_url(env["SPOOL_URL"]) as client:
+    with redis.Redis.from_url(spool_env["SPOOL_URL"]) as client:
         there = client.xlen(ENTRIES)
     assert 1 <= there <= 1 + outcomes.count("unknown"), "what is said not to be kept is not there"
     to_redis.mode = "pass"
@@ -319,9 +246,9 @@ async def test_a_redis_that_is_away_costs_503_within_its_budget(
 
 
 async def test_a_redis_that_is_no_spool_is_named_and_not_used(
-    env: Env, server: PostgresServer, own_redis: RedisServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, own_redis: RedisServer, start: StartCollector
 ) -> None:
-    process = start({**env, "SPOOL_URL": own_redis.url()})
+    process = start({**spool_env, "SPOOL_URL": own_redis.url()})
     await process.wait_until_ready()
     said = await process.wait_for_log(lambda line: line["event"].startswith("no spool"))
     assert (said["level"], "appendonly is no" in said["reason"]) == ("warning", True)
@@ -334,9 +261,9 @@ async def test_a_redis_that_is_no_spool_is_named_and_not_used(
 
 
 async def test_a_worker_that_is_dead_is_seen_and_nothing_needs_hands(
-    env: Env, server: PostgresServer, start: StartCollector
+    spool_env: Env, server: PostgresServer, start: StartCollector
 ) -> None:
-    process, worker = start(env), start(env, command="worker")
+    process, worker = start(spool_env), start(spool_env, command="worker")
     await process.wait_until_ready()
     await worker.wait_until_ready()
     await until_part(worker, "leader", says="yes")
@@ -354,7 +281,7 @@ async def test_a_worker_that_is_dead_is_seen_and_nothing_needs_hands(
     assert await metric(process, "collector_spool_events") == 40
     assert len(await read(process, "demo")) == 1
     worker.start()
-    await drained(env)
+    await drained(spool_env)
     found = [str(one["id"]) for one in await read(process, "demo")]
     assert found == ["direct", *map(str, range(40))]
     await until_metric(process, "collector_spool_oldest_seconds", lambda seconds: seconds == 0)
