@@ -188,15 +188,16 @@ class Readiness:
         if self._spool is None:
             return
         try:
-            waiting = await self._spool.check()
+            now = await self._spool.check()
         except Unavailable as problem:
             self._spool_part = (Part("spool", ok=False, detail=problem.detail),)
             self._metrics.spool_usable.set(0)
         else:
-            held = f"{waiting.entries} entries, {waiting.events} events, {waiting.bytes} bytes"
-            detail = f"{held}, the oldest {waiting.oldest:.0f} s old" if waiting.entries else "empty"
-            self._spool_part = (Part("spool", ok=True, detail=detail),)
             self._metrics.spool_usable.set(1)
+            held = f"{now.entries} entries, {now.events} events, {now.bytes} bytes"
+            detail = f"{held}, the oldest {now.oldest:.0f} s old" if now.entries else "empty"
+            self._spool_part = (Part("spool", ok=True, detail=detail),)
+        if (waiting := self._spool.waiting) is not None:
             self._metrics.spool_entries.set(waiting.entries)
             self._metrics.spool_events.set(waiting.events)
             self._metrics.spool_bytes.set(waiting.bytes)

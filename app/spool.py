@@ -37,6 +37,8 @@ CONFIRM_MS = 1_800  # of them, for the disk; under `appendfsync everysec` it tak
 ASK_SECONDS = 1.0  # for one look, by the check
 READ_SECONDS = 5.0  # for what drains
 PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
+TRUSTED_SECONDS = 1.0  # after its last use, within which a connection is taken to be there
+PING_SECONDS = 0.5
 READ_BYTES = 16 * 2**20  # read at once, one entry at least
 
 # The last is what a transport of uvloop raises once it is closed.
@@ -250,10 +252,11 @@ class _Link:
         self._client: Redis | None = None
         self._confirms = False
         self._again_at = 0.0
+        self._used_at = 0.0
 
     async def get(self) -> tuple[Redis, bool]:
         """The client, and whether it has to ask for the disk. Raises RedisError, OSError, Refused, Unavailable."""
-        if self._client is not None:
+        if self._client is not None and await self._lives(self._client):
             return self._client, self._confirms
         if time.monotonic() < self._again_at:
             raise ConnectionRefusedError
@@ -269,6 +272,20 @@ class _Link:
         self._client = client
         self._again_at = 0.0
         return client, self._confirms
+
+    async def _lives(self, client: Redis) -> bool:
+        """Asks first where it was idle: in the months between two outages, somebody may have cut it silently."""
+        idle = time.monotonic() - self._used_at
+        self._used_at += idle
+        if idle < TRUSTED_SECONDS:
+            return True
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await client.ping()
+        except _LOST:
+            await self.drop()
+            return False
+        return True
 
     async def drop(self) -> None:
         """Let go of it."""
