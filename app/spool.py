@@ -1,7 +1,9 @@
 """The spool: a Redis stream that keeps events while the database is away.
 
-1. An event is on disk there before anybody is told 202. Either WAITAOF says so, whose counts are looked at, or
-   Redis writes with `appendfsync always`; a Redis that can do neither, or that may evict, is no spool.
+1. An event is on disk there before anybody is told 202: Redis runs with `appendfsync always`, and where it has
+   WAITAOF that must say so too. A Redis of which this is not known, or that may evict, is no spool. WAITAOF alone
+   would not do: under `everysec` there are releases that answer it before the fsync (redis/redis#13793; seen in
+   Valkey 9.1).
 2. It is bounded in events and bytes, over all processes: past the bound nothing more is taken, and nothing is ever
    trimmed. What it holds is counted by the scripts that add and remove, so that no crash can part the two.
 3. Every event in it has an identity: an entry that is added twice, or drained twice, is stored once.
@@ -33,7 +35,7 @@ from app.store import Kept
 ENTRIES = "{collector}:spool"  # the stream; in braces what keeps both keys on one node of a cluster
 HELD = "{collector}:spool:held"  # a hash: how many events and bytes the stream holds
 APPEND_SECONDS = 2.0  # for one group, from the connection to the disk
-CONFIRM_MS = 1_800  # of them, for the disk; under `appendfsync everysec` it takes up to a second
+CONFIRM_MS = 1_800  # of them, for the disk
 ASK_SECONDS = 1.0  # for one look, by the check
 READ_SECONDS = 5.0  # for what drains
 PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
@@ -194,7 +196,7 @@ class Spool:
             async with asyncio.timeout(ASK_SECONDS):
                 link, _ = await self._asking.get()
                 self.waiting = _waiting(await link.eval(_LOOK, 2, ENTRIES, HELD))
-                durability = await _vet(link)
+                confirms = await _vet(link)
         except (*_LOST, Refused) as error:
             if not isinstance(error, Refused):
                 await self._asking.drop()
@@ -202,7 +204,7 @@ class Spool:
             self._tell(self._why_not)
             raise Unavailable(self._why_not) from error
         self._why_not = ""
-        self._tell("", durability=durability)
+        self._tell("", waitaof=confirms)
         return self.waiting
 
     async def read(self, max_events: int) -> list[Entry]:
@@ -230,7 +232,7 @@ class Spool:
             await self._draining.drop()
             raise
 
-    def _tell(self, why_not: str, **more: str) -> None:
+    def _tell(self, why_not: str, **more: bool) -> None:
         if why_not != self._told:
             if why_not:
                 log.warning("no spool: while the database is away, events are answered 503", reason=why_not)
@@ -264,13 +266,13 @@ class _Link:
         client = _client(self._url, self._seconds)
         try:
             await client.initialize()
-            self._confirms = self._vet and await _vet(client) == _BY_WAITAOF
+            self._confirms = self._vet and await _vet(client)
         except BaseException:
             self._again_at = time.monotonic() + PAUSE_SECONDS
             await _closed(client)
             raise
         self._client = client
-        self._again_at = 0.0
+        self._again_at, self._used_at = 0.0, time.monotonic()
         return client, self._confirms
 
     async def _lives(self, client: Redis) -> bool:
@@ -316,12 +318,8 @@ async def _closed(client: Redis) -> None:
             await client.aclose()
 
 
-_BY_WAITAOF = "WAITAOF"
-_BY_ALWAYS = "appendfsync always"
-
-
-async def _vet(client: Redis) -> str:
-    """How this Redis makes sure that what it was given is on disk. Raises Refused, RedisError."""
+async def _vet(client: Redis) -> bool:
+    """Whether this Redis, which has all that a spool needs, has WAITAOF too. Raises Refused, RedisError."""
     info: Mapping[str, Any] = await client.info()
     if info.get("role") != "master":
         raise Refused("the spool's Redis is a replica")
@@ -332,12 +330,10 @@ async def _vet(client: Redis) -> str:
         raise Refused(f"the spool's Redis may evict anything: maxmemory-policy is {policy}, not noeviction")
     if not info.get("aof_enabled"):
         raise Refused("the spool's Redis does not write to disk: appendonly is no")
-    policy = await _appendfsync(client)
-    if await _has_waitaof(client) and policy != "no":
-        return _BY_WAITAOF
-    if policy == "always":
-        return _BY_ALWAYS
-    raise Refused("the spool's Redis cannot say what is on disk: it needs WAITAOF (7.2), or appendfsync always")
+    fsync = await _appendfsync(client)
+    if fsync != "always":
+        raise Refused(f"the spool's Redis may answer before it writes to disk: appendfsync is {fsync}, not always")
+    return await _has_waitaof(client)
 
 
 async def _has_waitaof(client: Redis) -> bool:
@@ -350,12 +346,12 @@ async def _has_waitaof(client: Redis) -> bool:
 
 
 async def _appendfsync(client: Redis) -> str:
-    """The setting; empty where our user may not read it."""
+    """The setting, or why it is not known."""
     try:
         found: Mapping[Any, Any] = await client.config_get("appendfsync")
     except ResponseError:
-        return ""
-    return next((_text(value) for value in found.values()), "")
+        return "not ours to read (allow +config|get)"
+    return next((_text(value) for value in found.values()), "not there")
 
 
 async def _confirm(client: Redis) -> None:

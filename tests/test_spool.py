@@ -1,8 +1,9 @@
 """The spool on a real Redis: what it promises, what it counts, and which Redis it takes for one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -155,7 +156,10 @@ async def test_a_crash_of_redis_keeps_what_was_acknowledged(on_disk: RedisServer
         assert ((await again.check()).events, len(await again.read(MANY))) == (kept, 50)
 
 
-async def test_a_lost_reply_is_unknown_and_a_refusal_is_not(on_disk: RedisServer, client: redis.Redis) -> None:
+async def test_a_lost_reply_is_unknown_and_a_refusal_is_not(
+    on_disk: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "TRUSTED_SECONDS", 1000)
     async with Proxy(LOOPBACK, on_disk.port) as proxy, opened(proxy.url_through(on_disk.url())) as spool:
         await spool.append([event("1")], False)
         proxy.mode = "drop-replies"
@@ -191,28 +195,33 @@ async def test_a_redis_that_may_forget_is_no_spool(settings: dict[str, str], say
         assert says in await refusal(server.url())
 
 
-async def test_without_waitaof_it_must_be_known_to_write_at_once() -> None:
-    with RedisServer(settings={"appendonly": "yes"}, binary=redis_binary()) as server:
-        assert "WAITAOF (7.2), or appendfsync always" in await refusal(server.url())
+@pytest.mark.parametrize("binary", [valkey_binary, redis_binary])
+async def test_it_must_be_known_to_write_at_once(binary: Callable[[], tuple[Path, str]]) -> None:
+    """Also where there is WAITAOF, which may say so too early."""
+    with RedisServer(settings={"appendonly": "yes"}, binary=binary()) as server:
+        assert "appendfsync is everysec, not always" in await refusal(server.url())
         with redis.Redis.from_url(server.url()) as client:
             client.config_set("appendfsync", "always")
             client.config_set("maxmemory-policy", "volatile-lru")
             async with opened(server.url()) as spool:
                 await spool.append([event("1")], False)
-                client.config_set("appendfsync", "no")
+                client.config_set("appendfsync", "everysec")
                 with pytest.raises(Unavailable):
                     await spool.check()
-                with pytest.raises(Unavailable):
+                with pytest.raises(Unavailable) as caught:
                     await spool.append([event("2")], False)
+                assert caught.value.outcome == "not_kept"
             client.config_set("appendfsync", "always")
             # A user who may not read the configuration cannot know.
             client.execute_command("ACL", "SETUSER", "default", "-config")
-        assert "WAITAOF" in await refusal(server.url())
+        assert "allow +config|get" in await refusal(server.url())
 
 
-@pytest.mark.parametrize(("setting", "value"), [("appendfsync", "no"), ("appendonly", "no")])
-async def test_with_waitaof_its_count_is_what_counts(setting: str, value: str) -> None:
-    with RedisServer(settings={"appendonly": "yes"}, binary=valkey_binary()) as server:
+@pytest.mark.parametrize(
+    ("setting", "value", "again"), [("appendfsync", "no", "always"), ("appendonly", "no", "yes")]
+)
+async def test_where_there_is_waitaof_its_count_is_looked_at(setting: str, value: str, again: str) -> None:
+    with RedisServer(settings=ALWAYS, binary=valkey_binary()) as server:
         async with opened(server.url()) as spool:
             await spool.append([event("1")], False)
             with redis.Redis.from_url(server.url()) as client:
@@ -223,9 +232,21 @@ async def test_with_waitaof_its_count_is_what_counts(setting: str, value: str) -
                 assert caught.value.outcome == "unknown"
                 with pytest.raises(Unavailable):
                     await spool.check()
-                client.config_set(setting, "everysec" if setting == "appendfsync" else "yes")
+                client.config_set(setting, again)
             await spool.check()
             await spool.append([event("3")], False)
+
+
+async def test_a_connection_that_was_cut_while_idle_is_made_anew(
+    on_disk: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "TRUSTED_SECONDS", 0)
+    async with Proxy(LOOPBACK, on_disk.port) as proxy, opened(proxy.url_through(on_disk.url())) as spool:
+        await spool.append([event("1")], False)
+        proxy.mode = "refuse"
+        proxy.mode = "pass"
+        await spool.append([event("2")], False)
+        assert client.xlen(ENTRIES) == 2
 
 
 async def test_a_replica_is_no_spool() -> None:
