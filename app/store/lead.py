@@ -14,8 +14,8 @@ import asyncpg
 from app.store.faults import explain
 
 LEADER_LOCK = 7023  # a session's advisory lock: one process drains
-IDLE_SECONDS = 10  # after which the server ends a session that asks nothing
-LEASE_SECONDS = 7.0  # after the last good answer; what is left of IDLE_SECONDS is for a commit under way
+IDLE_SECONDS = 6  # after which the server ends a session that asks nothing
+LEASE_SECONDS = 4.0  # after the last good answer; what is left of IDLE_SECONDS is for a commit under way
 TURN_SECONDS = 2.0
 SETTINGS = {
     "application_name": "collector leader",

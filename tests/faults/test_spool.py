@@ -20,7 +20,7 @@ from tests.proxy import Mode, Proxy
 from tests.servers import PostgresServer, RedisServer
 
 ANSWERED_WITHIN = 5.0  # seconds, whatever is away
-AWAY = 1.5  # seconds
+AWAY = 1.0  # seconds
 ROUNDS = 2
 
 
@@ -97,16 +97,15 @@ async def test_a_postgres_that_crashes_under_load_loses_and_doubles_nothing(
     assert await load.audit(process.port) == CLEAN
 
 
-@pytest.mark.parametrize("silence", ["stall", "stall-replies"])
 async def test_a_silent_postgres_holds_up_nobody_for_long(
-    silence: Mode, spool_env: Env, server: PostgresServer, to_postgres: Proxy, start: StartCollector
+    spool_env: Env, server: PostgresServer, to_postgres: Proxy, start: StartCollector
 ) -> None:
     through = {**spool_env, "POSTGRES_CONNECTION_STRING": to_postgres.url_through(server.url())}
     process, _ = start(through), start(through, command="worker")
     await process.wait_until_ready()
     async with Load(process.port, rate=100) as load:
         await asyncio.sleep(0.5)
-        to_postgres.mode = silence
+        to_postgres.mode = "stall"
         await until_part(process, "database", ok=False)
         known = time.monotonic()
         await asyncio.sleep(3)
@@ -118,7 +117,7 @@ async def test_a_silent_postgres_holds_up_nobody_for_long(
     # Those that came once it was known: none of them waited for the database to be found away again.
     after = sorted(one.done - one.sent for one in load.attempts if known < one.sent < until and one.status == 202)
     print(
-        f"{silence}:",
+        "stall:",
         load.statuses,
         f"202 once it was known: median {after[len(after) // 2]:.4f}, {after[-1]:.3f}",
     )
@@ -214,7 +213,7 @@ async def test_a_redis_out_of_memory_is_answered_503(
         assert (refused.document["outcome"], client.xlen(ENTRIES)) == ("not_kept", 2)
 
 
-@pytest.mark.parametrize("fault", ["stall", "drop-replies", "reset"])
+@pytest.mark.parametrize("fault", ["stall", "reset"])
 async def test_a_redis_that_is_away_costs_503_within_its_budget(
     fault: Mode, spool_env: Env, server: PostgresServer, to_redis: Proxy, start: StartCollector
 ) -> None:
