@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -117,6 +118,11 @@ class Settings(BaseSettings):
         scheme = "redis" if value is None else value.get_secret_value().partition("://")[0]
         if scheme.lower() not in ("redis", "rediss", "unix"):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        try:
+            _ = None if value is None else urlsplit(value.get_secret_value()).port
+        except ValueError:
+            # What the URL parser complains about, it quotes.
+            raise ValueError("has a port that is none") from None
         return value
 
     @model_validator(mode="after")

@@ -13,22 +13,18 @@ The moment at which an event was received is that of its entry, by Redis's clock
 """
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
-from redis.maint_notifications import MaintNotificationsConfig
+from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError
 
 from app.errors import Outcome, Overloaded, Unavailable
 from app.events import Event, identified
+from app.link import LOST, Link, Refused, vet, waitaof
 from app.logs import log
 from app.store import Kept
 
@@ -38,13 +34,7 @@ APPEND_SECONDS = 2.0  # for one group, from the connection to the disk
 CONFIRM_MS = 1_800  # of them, for the disk
 ASK_SECONDS = 1.0  # for one look, by the check
 READ_SECONDS = 5.0  # for what drains
-PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
-TRUSTED_SECONDS = 1.0  # after its last use, within which a connection is taken to be there
-PING_SECONDS = 0.5
 READ_BYTES = 16 * 2**20  # read at once, one entry at least
-
-# The last is what a transport of uvloop raises once it is closed.
-_LOST = (RedisError, OSError, TimeoutError, RuntimeError)
 
 # XADD stands last among what can fail: where a script answers with an error, it has written nothing.
 _APPEND = """
@@ -130,19 +120,15 @@ class Entry:
             raise Undecodable(str(error)[:200]) from error
 
 
-class Refused(Exception):
-    """This Redis cannot be a spool; the message says why."""
-
-
 class Spool:
     """The spool on the Redis of this URL. `max_events` and `max_bytes` are what it may hold in all."""
 
     def __init__(self, url: str, *, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._appending = _Link(url, APPEND_SECONDS, vet=True)
-        self._asking = _Link(url, ASK_SECONDS, vet=False)
-        self._draining = _Link(url, READ_SECONDS, vet=False)
+        self._appending = Link(url, APPEND_SECONDS, vet=True)
+        self._asking = Link(url, ASK_SECONDS, vet=False)
+        self._draining = Link(url, READ_SECONDS, vet=False)
         self._why_not = "the spool has not been asked yet"
         self._told: str | None = None
         self.waiting: Waiting | None = None  # as of the last look that went well
@@ -181,7 +167,7 @@ class Spool:
                     raise Overloaded("the database is away and the spool is full", outcome="not_kept")
                 if confirms:
                     await _confirm(link)
-        except (*_LOST, Refused) as error:
+        except LOST as error:
             await self._appending.drop()
             raise _problem(_reason(error), outcome) from error
         except asyncio.CancelledError:
@@ -196,8 +182,8 @@ class Spool:
             async with asyncio.timeout(ASK_SECONDS):
                 link, _ = await self._asking.get()
                 self.waiting = _waiting(await link.eval(_LOOK, 2, ENTRIES, HELD))
-                confirms = await _vet(link)
-        except (*_LOST, Refused) as error:
+                confirms = await vet(link)
+        except LOST as error:
             if not isinstance(error, Refused):
                 await self._asking.drop()
             self._why_not = _reason(error)
@@ -225,7 +211,7 @@ class Spool:
             async with asyncio.timeout(READ_SECONDS):
                 link, _ = await self._draining.get()
                 return await link.eval(script, 2, ENTRIES, HELD, *words)
-        except _LOST as error:
+        except LOST as error:
             await self._draining.drop()
             raise Unavailable(_reason(error)) from error
         except asyncio.CancelledError:
@@ -241,128 +227,9 @@ class Spool:
             self._told = why_not
 
 
-class _Link:
-    """One connection, made when it is needed and again after it was dropped, and what it is good for.
-
-    The client never connects or sends again by itself: WAITAOF speaks of its own connection only.
-    """
-
-    def __init__(self, url: str, seconds: float, *, vet: bool) -> None:
-        self._url = url
-        self._seconds = seconds
-        self._vet = vet
-        self._client: Redis | None = None
-        self._confirms = False
-        self._again_at = 0.0
-        self._used_at = 0.0
-
-    async def get(self) -> tuple[Redis, bool]:
-        """The client, and whether it has to ask for the disk. Raises RedisError, OSError, Refused, Unavailable."""
-        if self._client is not None and await self._lives(self._client):
-            return self._client, self._confirms
-        if time.monotonic() < self._again_at:
-            raise ConnectionRefusedError
-        self._again_at = time.monotonic() + PAUSE_SECONDS
-        client = _client(self._url, self._seconds)
-        try:
-            await client.initialize()
-            self._confirms = self._vet and await _vet(client)
-        except BaseException:
-            self._again_at = time.monotonic() + PAUSE_SECONDS
-            await _closed(client)
-            raise
-        self._client = client
-        self._again_at, self._used_at = 0.0, time.monotonic()
-        return client, self._confirms
-
-    async def _lives(self, client: Redis) -> bool:
-        """Asks first where it was idle: in the months between two outages, somebody may have cut it silently."""
-        idle = time.monotonic() - self._used_at
-        self._used_at += idle
-        if idle < TRUSTED_SECONDS:
-            return True
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                await client.ping()
-        except _LOST:
-            await self.drop()
-            return False
-        return True
-
-    async def drop(self) -> None:
-        """Let go of it."""
-        client, self._client = self._client, None
-        if client is not None:
-            await _closed(client)
-
-
-def _client(url: str, seconds: float) -> Redis:
-    client: Redis = Redis.from_url(
-        url,
-        single_connection_client=True,
-        socket_connect_timeout=seconds,
-        socket_timeout=seconds,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        health_check_interval=0,
-        decode_responses=False,
-        client_name="collector-spool",
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),  # which could reconnect
-    )
-    return client
-
-
-async def _closed(client: Redis) -> None:
-    with contextlib.suppress(*_LOST):
-        async with asyncio.timeout(PAUSE_SECONDS):
-            await client.aclose()
-
-
-async def _vet(client: Redis) -> bool:
-    """Whether this Redis, which has all that a spool needs, has WAITAOF too. Raises Refused, RedisError."""
-    info: Mapping[str, Any] = await client.info()
-    if info.get("role") != "master":
-        raise Refused("the spool's Redis is a replica")
-    if info.get("loading") or info.get("async_loading"):
-        raise Refused("the spool's Redis is loading its data")
-    policy = str(info.get("maxmemory_policy"))
-    if policy != "noeviction" and not policy.startswith("volatile-"):
-        raise Refused(f"the spool's Redis may evict anything: maxmemory-policy is {policy}, not noeviction")
-    if not info.get("aof_enabled"):
-        raise Refused("the spool's Redis does not write to disk: appendonly is no")
-    fsync = await _appendfsync(client)
-    if fsync != "always":
-        raise Refused(f"the spool's Redis may answer before it writes to disk: appendfsync is {fsync}, not always")
-    return await _has_waitaof(client)
-
-
-async def _has_waitaof(client: Redis) -> bool:
-    try:
-        # For nobody, no longer than a millisecond: whether it is there, and allowed.
-        await _waitaof(client, 0, 1)
-    except ResponseError:
-        return False
-    return True
-
-
-async def _appendfsync(client: Redis) -> str:
-    """The setting, or why it is not known."""
-    try:
-        found: Mapping[Any, Any] = await client.config_get("appendfsync")
-    except ResponseError:
-        return "not ours to read (allow +config|get)"
-    return next((_text(value) for value in found.values()), "not there")
-
-
 async def _confirm(client: Redis) -> None:
-    if await _waitaof(client, 1, CONFIRM_MS) < 1:
+    if await waitaof(client, 1, CONFIRM_MS) < 1:
         raise TimeoutError
-
-
-async def _waitaof(client: Any, wanted: int, ms: int) -> int:
-    """On how many disks, of this server's one, all is that this connection has written."""
-    here, _ = await client.execute_command("WAITAOF", wanted, 0, ms)
-    return int(here)
 
 
 def _waiting(found: Sequence[Any]) -> Waiting:
@@ -383,10 +250,6 @@ def _number(text: bytes) -> int:
 
 def _moment(id_: str) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(id_.partition("-")[0]))
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _problem(reason: str, outcome: Outcome) -> Unavailable:

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import redis
 
-from app import spool as spools
+from app import link
 from app.errors import Overloaded, Unavailable
 from app.events import identified
-from app.spool import ENTRIES, HELD, Spool, Undecodable
+from app.spool import ENTRIES, HELD, Spool, Undecodable, Waiting
 from tests.binaries import redis_binary, valkey_binary
 from tests.ports import LOOPBACK
 from tests.proxy import Proxy
@@ -85,7 +85,7 @@ async def test_what_was_appended_is_read_in_order_and_then_forgotten(spool: Spoo
     await spool.remove(entries[:2])  # another drain was quicker
     assert (await spool.check()).events == 7
     await spool.remove(entries)
-    assert await spool.check() == spools.Waiting(entries=0, events=0, bytes=0, oldest=0.0)
+    assert await spool.check() == Waiting(entries=0, events=0, bytes=0, oldest=0.0)
 
 
 async def test_the_receipt_and_the_entry_have_the_same_moment(spool: Spool) -> None:
@@ -159,7 +159,7 @@ async def test_a_crash_of_redis_keeps_what_was_acknowledged(on_disk: RedisServer
 async def test_a_lost_reply_is_unknown_and_a_refusal_is_not(
     on_disk: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spools, "TRUSTED_SECONDS", 1000)
+    monkeypatch.setattr(link, "TRUSTED_SECONDS", 1000)
     async with Proxy(LOOPBACK, on_disk.port) as proxy, opened(proxy.url_through(on_disk.url())) as spool:
         await spool.append([event("1")], False)
         proxy.mode = "drop-replies"
@@ -240,7 +240,7 @@ async def test_where_there_is_waitaof_its_count_is_looked_at(setting: str, value
 async def test_a_connection_that_was_cut_while_idle_is_made_anew(
     on_disk: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spools, "TRUSTED_SECONDS", 0)
+    monkeypatch.setattr(link, "TRUSTED_SECONDS", 0)
     async with Proxy(LOOPBACK, on_disk.port) as proxy, opened(proxy.url_through(on_disk.url())) as spool:
         await spool.append([event("1")], False)
         proxy.mode = "refuse"

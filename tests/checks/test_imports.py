@@ -45,7 +45,8 @@ store.sqlite      | asyncio sql                    | errors events store store.t
                                                      store.letters migrations
 store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
-spool             | asyncio msgspec redis          | errors events logs store
+link              | asyncio redis                  |
+spool             | asyncio msgspec redis          | errors events link logs store
 drain             | asyncio msgspec                | errors events health logs metrics spool store
 letters           | asyncio msgspec                | errors events logs settings store store.choice
 cache             | asyncio                        |
@@ -87,7 +88,7 @@ TECHNOLOGIES = {
 
 # `serve` starts quickly because what it begins with does not import, at once, what other commands need.
 SERVED = {"cli", "main", "server"}
-HEAVY = {"alembic", "typer", "rich", "click", "redis", "spool", "migrations", "migrate"}
+HEAVY = {"alembic", "typer", "rich", "click", "redis", "link", "spool", "migrations", "migrate"}
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
