@@ -145,6 +145,22 @@ async def test_what_must_not_be_spooled_is_answered_503(
         assert client.xlen(ENTRIES) == 0
 
 
+async def test_what_is_in_doubt_is_never_spooled(
+    spool_env: Env, server: PostgresServer, to_postgres: Proxy, start: StartCollector
+) -> None:
+    process = start({**spool_env, "POSTGRES_CONNECTION_STRING": to_postgres.url_through(server.url())})
+    await process.wait_until_ready()
+    assert (await ask(process.port, "POST", "/events", event("sure", "1"))).status == 201  # it is connected
+    to_postgres.mode = "drop-replies"
+    answer = await ask(process.port, "POST", "/events", b'{"source": "doubt", "action": "test"}')
+    assert (answer.status, answer.document["outcome"]) == (503, "unknown")
+    with redis.Redis.from_url(spool_env["SPOOL_URL"]) as client:
+        assert client.xlen(ENTRIES) == 0
+    to_postgres.mode = "pass"
+    await until_part(process, "database")
+    assert len(await read(process, "doubt")) == 1, "it was committed: spooled as well, it would be there twice"
+
+
 async def test_a_batch_is_spooled_as_a_whole(
     spool_env: Env, server: PostgresServer, start: StartCollector
 ) -> None:
