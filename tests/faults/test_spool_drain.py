@@ -27,12 +27,11 @@ from app.store.sqlite import SqliteStore
 from app.worker import lead
 from tests.binaries import valkey_binary
 from tests.child import clean_environment
-from tests.conftest import POSTGRES
+from tests.process import ROOT
 from tests.servers import RedisServer
 from tests.store.make import event
 
 ALWAYS = {"appendonly": "yes", "appendfsync": "always"}
-ROOT = Path(__file__).parents[1]
 MANY = 10**9
 KILLS = int(os.environ.get("TEST_KILLS", "20"))
 PATIENCE = 60.0  # seconds for what has to come true
@@ -60,13 +59,6 @@ async def spool(on_disk: RedisServer, client: redis.Redis) -> AsyncIterator[Spoo
     await spool.check()
     yield spool
     await spool.close()
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """One PostgreSQL only, the newest: what is tested here is the drain, not the dialect."""
-    with POSTGRES.sources[-1].serve() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -291,7 +283,7 @@ async def test_kill_9_at_random_moments_loses_and_doubles_nothing(
     entries = 40 * KILLS
     ids = await put(spool, 5, entries=entries)
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["tests.test_drain"])
+    forks.set_forkserver_preload(["tests.faults.test_spool_drain"])
     left = entries
     for _ in range(KILLS):
         child = forks.Process(target=drain_for_ever, args=(postgres_url, on_disk.url()), daemon=True)
