@@ -98,13 +98,30 @@ def routes(services: Services) -> APIRouter:
             *reading, ok_200=openapi.gives("Every source, by name.", {"type": "array", "items": _SOURCE})
         ),
     )
-    get("/healthz", api.healthz, responses=_says(200, 503), tags=["operations"])
-    for path in ("/readyz", "/ready"):
-        get(path, api.readyz, responses=_says(200, 503), tags=["operations"])
-    get("/metrics", api.scrape, responses=_says(200), tags=["operations"])
+    operations(router, services)
     for path in ("/", "/docs", "/docs/{name}"):
         get(path, api.page_file, include_in_schema=False)
     return router
+
+
+def operations(router: APIRouter, services: Services) -> None:
+    """Add the routes for those who watch the process."""
+    api = _Api(services)
+
+    def get(path: str, handler: Callable[[Request], Awaitable[Response]], *statuses: int) -> None:
+        router.add_api_route(
+            path,
+            handler,
+            summary=(handler.__doc__ or "").partition(".")[0],
+            responses=_says(*statuses),
+            response_class=Response,
+            tags=["operations"],
+        )
+
+    get("/healthz", api.healthz, 200, 503)
+    for path in ("/readyz", "/ready"):
+        get(path, api.readyz, 200, 503)
+    get("/metrics", api.scrape, 200)
 
 
 class _Api:

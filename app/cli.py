@@ -1,4 +1,4 @@
-"""The command: `collector serve | migrate`. What a command needs is imported by that command."""
+"""The command: `collector serve | worker | migrate | dead-letters`. Each imports what it needs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +10,10 @@ USAGE = f"""usage: {NAME} COMMAND [OPTIONS]
 
 commands:
   serve      serve the collector: POST /events, GET /events, and the rest
+  worker     drain the spool into PostgreSQL and keep the log in shape; one, or several
   migrate    bring the database's schema to what this version needs, then exit
+  dead-letters list|replay [--id ID]...
+             what the spool took and the database did not: show it, or try to store it again
 
 `{NAME} COMMAND --help` shows every setting with its default. Each is also an environment variable
 (`--retention-days 30` is RETENTION_DAYS=30) and a key of the TOML file that --config names.
@@ -18,6 +21,9 @@ commands:
 
 _ABOUT = {
     "serve": "Serve the collector until SIGTERM (drains, then leaves) or Ctrl-C (stops at once).",
+    "worker": "Drain the spool into PostgreSQL, and keep the log in shape, until SIGTERM or Ctrl-C.",
+    "dead-letters list": "Show the events that the spool took and the database did not, and why.",
+    "dead-letters replay": "Try to store dead letters again: all, or those named by --id ID. 1: some are left.",
     "migrate": "Bring the database's schema to what this version needs. Safe to start several times at once.",
 }
 
@@ -25,7 +31,7 @@ _ABOUT = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit with its code: 0 done, 1 failed, 2 wrongly asked."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    commands: dict[str, Callable[[Settings], int]] = {"serve": _serve, "migrate": _migrate}
+    commands: dict[str, Callable[[Settings], int]] = {"serve": _serve, "worker": _worker, "migrate": _migrate}
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         sys.exit(0 if words else 2)
@@ -33,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(NAME, VERSION)
         sys.exit(0)
     name, *options = words
+    if name == "dead-letters":
+        ids, options = _ids(options)
+        name, options = " ".join((name, *options[:1])), options[1:]
+        commands = {
+            "dead-letters list": _list_letters,
+            "dead-letters replay": lambda settings: _replay_letters(settings, ids),
+        }
     if name not in commands:
         sys.exit(_wrong(f"there is no command {name!r}; `{NAME} --help` lists them"))
     try:
@@ -57,3 +70,37 @@ def _migrate(settings: Settings) -> int:
     from app.migrate import migrate  # noqa: PLC0415
 
     return migrate(settings)
+
+
+def _worker(settings: Settings) -> int:
+    if settings.postgres_connection_string is None:
+        return _wrong("worker: POSTGRES_CONNECTION_STRING is not set; with SQLite, `serve` does its work")
+    from app.background import work  # noqa: PLC0415
+
+    return work(settings)
+
+
+def _list_letters(settings: Settings) -> int:
+    from app.letters import show  # noqa: PLC0415
+
+    return show(settings, print)
+
+
+def _replay_letters(settings: Settings, ids: Sequence[str]) -> int:
+    from app.letters import replay  # noqa: PLC0415
+
+    return replay(settings, ids, print)
+
+
+def _ids(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The values of --id, and the other words."""
+    ids, others = [], []
+    rest = iter(words)
+    for word in rest:
+        if word == "--id":
+            ids.append(next(rest, ""))
+        elif word.startswith("--id="):
+            ids.append(word.removeprefix("--id="))
+        else:
+            others.append(word)
+    return ids, others

@@ -72,7 +72,10 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that can be kept. `time` is UTC, None where the client gave none; `data` is compact JSON text."""
+    """An event that can be kept. `time` is UTC, None where the client gave none; `data` is compact JSON text.
+
+    `received_at`: when it was answered, where that was before its commit.
+    """
 
     source: str
     action: str
@@ -81,12 +84,25 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime | None
     data: str | None
     identity: Identity | None
+    received_at: datetime | None = None
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event as it is kept, ready to be written as JSON."""
 
     seq: int
+    id: str
+    source: str
+    action: str
+    subject: str | None
+    time: datetime
+    received_at: datetime
+    data: msgspec.Raw
+
+
+class Spooled(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is kept and not yet committed: as Stored, without a number."""
+
     id: str
     source: str
     action: str
@@ -119,6 +135,7 @@ _decode_small = msgspec.json.Decoder(_Wire).decode
 _decode_large = msgspec.json.Decoder(_Wire, float_hook=_number).decode
 _decode_list = msgspec.json.Decoder(list[_Wire], float_hook=_number).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_data = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -199,6 +216,17 @@ class Parser:
 def key_of(source: str, id_: str) -> bytes:
     """The 16 bytes by which an event with an id is found."""
     return blake2b(f"{source}\0{id_}".encode(), digest_size=16).digest()
+
+
+def identified(event: Event) -> Event:
+    """The event with an identity, also where its id was made here: kept twice, it is stored once."""
+    if event.identity is not None:
+        return event
+    data = None if event.data is None else _decode_data(event.data)
+    identity = _identity(
+        data, source=event.source, action=event.action, id_=event.id, subject=event.subject, time=event.time
+    )
+    return msgspec.structs.replace(event, identity=identity)
 
 
 def _identity(

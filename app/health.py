@@ -9,14 +9,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.errors import Unavailable
 from app.logs import log
 from app.metrics import Metrics
 from app.store import CODE, Store
+
+if TYPE_CHECKING:
+    from app.spool import Spool
 
 CHECK_EVERY = 0.5  # seconds
 STALE_AFTER = 2.0  # seconds: an older check proves nothing
@@ -112,12 +115,27 @@ class Loops:
 
 
 class Readiness:
-    """Asks the store in the background; answers from what it heard last."""
+    """Asks the store and the spool in the background; answers from what it heard last.
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    `stands_in`: with the database away, a spool that takes events is enough. `notes`: more to tell.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        spool: "Spool | None" = None,
+        *,
+        stands_in: bool = True,
+        notes: Callable[[], Sequence[Part]] = tuple,
+    ) -> None:
         self._store = store
         self._metrics = metrics
+        self._spool = spool
+        self._stands_in = stands_in
+        self._notes = notes
         self._parts: tuple[Part, ...] = (Part("database", ok=False, detail="not asked yet"),)
+        self._spool_part: tuple[Part, ...] = ()
         self._at = 0.0
         self._seen: list[tuple[str, bool]] = []
         self._told: list[tuple[str, bool]] = []
@@ -130,12 +148,26 @@ class Readiness:
         draining = Part("draining", ok=not self.draining, detail="leaving" if self.draining else "no")
         age = time.monotonic() - self._at
         fresh = Part("check", ok=age <= STALE_AFTER, detail=f"{min(age, 1e6):.1f} s ago")
-        return (*self._parts, fresh, draining)
+        return (*self._parts, *self._spool_part, fresh, draining, *self._notes())
 
     @property
     def ready(self) -> bool:
         """Whether this process can keep an event."""
-        return all(part.ok for part in self.parts)
+        timely = time.monotonic() - self._at <= STALE_AFTER
+        return timely and not self.draining and self._able
+
+    @property
+    def database_away(self) -> bool:
+        """Whether the database is known not to take events: only the check then tries whether it does again."""
+        return self.commits_fail or not self._parts[0].ok
+
+    @property
+    def _able(self) -> bool:
+        usable = bool(self._spool_part) and self._spool_part[0].ok
+        if all(part.ok for part in self._parts):
+            return self._stands_in or usable or self._spool is None
+        # A schema that this code must not use is no matter of waiting.
+        return self._stands_in and usable and not self._parts[0].ok
 
     async def run(self, beat: Beat) -> None:
         """The loop: also measures how late the event loop is."""
@@ -147,12 +179,39 @@ class Readiness:
             self._metrics.lag.set(max(0.0, time.monotonic() - due))
 
     async def _check(self) -> None:
+        await asyncio.gather(self._check_store(), self._check_spool())
+        self._at = time.monotonic()
+        self._metrics.ready.set(self.ready)
+        self._tell()
+
+    async def _check_spool(self) -> None:
+        if self._spool is None:
+            return
         try:
-            schema = await self._store.check(writing=self.commits_fail)
+            now = await self._spool.check()
+        except Unavailable as problem:
+            self._spool_part = (Part("spool", ok=False, detail=problem.detail),)
+            self._metrics.spool_usable.set(0)
+        else:
+            self._metrics.spool_usable.set(1)
+            held = f"{now.entries} entries, {now.events} events, {now.bytes} bytes"
+            detail = f"{held}, the oldest {now.oldest:.0f} s old" if now.entries else "empty"
+            self._spool_part = (Part("spool", ok=True, detail=detail),)
+        if (waiting := self._spool.waiting) is not None:
+            self._metrics.spool_entries.set(waiting.entries)
+            self._metrics.spool_events.set(waiting.events)
+            self._metrics.spool_bytes.set(waiting.bytes)
+            self._metrics.spool_oldest.set(waiting.oldest)
+
+    async def _check_store(self) -> None:
+        writing = self.commits_fail
+        try:
+            schema = await self._store.check(writing=writing)
         except Unavailable as problem:
             self._parts = (Part("database", ok=False, detail=problem.detail),)
         else:
-            self.commits_fail = False
+            # Set meanwhile, it stays: only a write shows that writes go well again.
+            self.commits_fail = self.commits_fail and not writing
             fits = f"revision {schema.revision}, this code is {CODE}, the oldest admitted is {schema.min_code}"
             self._parts = (
                 Part("database", ok=True, detail=self._store.name),
@@ -162,16 +221,14 @@ class Readiness:
                     detail=fits if schema.revision else "none yet: run `collector migrate`",
                 ),
             )
-        self._at = time.monotonic()
-        self._metrics.ready.set(self.ready)
-        self._tell()
 
     def _tell(self) -> None:
         """One line for each change; none for what does not last from one turn to the next, as in a start."""
-        state = [(part.name, part.ok) for part in self._parts]
-        ready = all(part.ok for part in self._parts)
+        state = [*((part.name, part.ok) for part in self._parts), ("able", self._able)]
+        ready = all(ok for _, ok in state)
         if state != self._told and (ready or state == self._seen):
             write = log.info if ready else log.warning
-            write("ready" if ready else "not ready", **{part.name: part.detail for part in self._parts})
+            what = "ready" if ready else "spooling" if self._able else "not ready"
+            write(what, **{part.name: part.detail for part in (*self._parts, *self._spool_part)})
             self._told = state
         self._seen = state

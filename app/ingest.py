@@ -14,8 +14,17 @@ import msgspec
 from app.body import Bodies
 from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
-from app.errors import BadParameter, Conflict, Fault, Invalid, Unavailable, UnsupportedType
-from app.events import MAX_KEY, Event, Parser, Stored
+from app.errors import (
+    BadParameter,
+    Conflict,
+    Draining,
+    Fault,
+    Invalid,
+    Overloaded,
+    Unavailable,
+    UnsupportedType,
+)
+from app.events import MAX_KEY, Event, Parser, Spooled, Stored
 from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
 from app.metrics import Metrics
 from app.store import Kept, Reader
@@ -44,6 +53,18 @@ class Wishes:
 
     media: str
     strict: bool
+    committed: bool
+
+    @property
+    def final(self) -> bool:
+        """Whether an answer of 202 would not do."""
+        return self.strict or self.committed
+
+    @property
+    def applied(self) -> bytes:
+        """What to say in Preference-Applied."""
+        names = {b"handling=strict": self.strict, b"durability=committed": self.committed}
+        return b", ".join(name for name, wished in names.items() if wished)
 
 
 class Submitted(NamedTuple):
@@ -51,6 +72,7 @@ class Submitted(NamedTuple):
 
     ingest: "Ingest"
     batch: Batch
+    size: int  # bytes
     answer: "asyncio.Future[Sequence[Kept]]"
 
     def reply(self) -> Reply | None:
@@ -65,7 +87,7 @@ class Submitted(NamedTuple):
 
 
 class Ingest:
-    """The handler. `max_events`: how many one request may carry."""
+    """The handler. `max_events`: how many one request may carry. `spool` keeps what the database cannot take."""
 
     def __init__(
         self,
@@ -75,8 +97,10 @@ class Ingest:
         metrics: Metrics,
         bodies: Bodies,
         max_events: int,
+        spool: GroupCommit[Event, Kept] | None = None,
     ) -> None:
         self._writer = writer
+        self._spool = spool
         self._reader = reader
         self._metrics = metrics
         self._bodies = bodies
@@ -90,16 +114,15 @@ class Ingest:
             raise BadParameter("POST /events takes no parameters")
         wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""))
         submitted = scope.get(BEGUN) or await self._read(receive, headers, wishes)
-        kept = await submitted.answer
-        self.count(submitted.batch, kept)
+        kept = await self._kept(submitted, wishes)
         status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
         if position := max((one.seq for one in kept), default=0):
             lines.append((b"collector-position", b"%d" % position))
         if location is not None:
             lines.append((b"location", b"/events/%d" % location))
-        if wishes.strict:
-            lines.append((b"preference-applied", b"handling=strict"))
+        if wishes.final:
+            lines.append((b"preference-applied", wishes.applied))
         await respond(send, status, lines, answer)
 
     def begin(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> Submitted | None:
@@ -109,7 +132,7 @@ class Ingest:
         if not _SPECIAL.isdisjoint(headers):
             return None
         batch = read_json(body, _PLAIN_PARSER, 1)
-        return Submitted(self, batch, self._writer.submit(batch.events, size=len(body)))
+        return Submitted(self, batch, len(body), self._writer.submit(batch.events, size=len(body)))
 
     async def _read(self, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
         parser = Parser(key=_key(headers.get("idempotency-key")))
@@ -120,7 +143,7 @@ class Ingest:
         self._metrics.rejected.inc(len(batch.faults))
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
-        return Submitted(self, batch, self._submit(batch, size=len(body), strict=wishes.strict))
+        return Submitted(self, batch, len(body), self._submit(batch, size=len(body), strict=wishes.strict))
 
     async def _events(self, body: bytes, media: str, parser: Parser) -> Batch:
         read = read_json if media == JSON else read_ndjson
@@ -136,6 +159,19 @@ class Ingest:
         nothing: asyncio.Future[Sequence[Kept]] = asyncio.get_running_loop().create_future()
         nothing.set_result(())
         return nothing
+
+    async def _kept(self, submitted: Submitted, wishes: Wishes) -> Sequence[Kept]:
+        """What became of the events: committed, or spooled where the database is away."""
+        try:
+            kept = await submitted.answer
+        except Unavailable as problem:
+            if self._spool is None or wishes.final or not _database_is_away(problem):
+                raise
+            spooled = await self._spool.submit(submitted.batch.events, size=submitted.size)
+            self._metrics.spooled.inc(len(spooled))
+            return spooled
+        self.count(submitted.batch, kept)
+        return kept
 
     def count(self, batch: Batch, kept: Sequence[Kept]) -> None:
         """Count what became of a request's events."""
@@ -159,6 +195,8 @@ class Ingest:
         duplicates = [index for index, one in zip(batch.indexes, kept, strict=True) if one.state == "duplicate"]
         if faults and len(faults) == len(batch.faults) + len(batch.events):
             raise Invalid(errors=faults)
+        if kept and kept[0].state == "spooled":
+            return 202, _encode(_document(0, duplicates, faults, spooled=len(kept))), None
         accepted = len(kept) - len(duplicates) - (len(faults) - len(batch.faults))
         clean = accepted > 0 and not duplicates and not faults
         return 201 if clean else 200, _encode(_document(accepted, duplicates, faults)), None
@@ -170,6 +208,8 @@ class Ingest:
             raise Invalid(kept.reason, errors=[Fault(index=0, detail=kept.reason)])
         if kept.state == "new" and kept.at is not None:
             return 201, _encode(_stored(event, kept.seq, kept.at)), kept.seq
+        if kept.state == "spooled" and kept.at is not None:
+            return 202, _encode(_waiting(event, kept.at)), None
         return 200, _encode(await self._kept_before(kept.seq)), kept.seq
 
     async def _kept_before(self, seq: int) -> Stored | dict[str, int]:
@@ -198,7 +238,14 @@ def _wishes(content_type: str, prefer: str) -> Wishes:
     if media.strip() not in (JSON, NDJSON) or charset not in ("utf-8", "us-ascii"):
         raise UnsupportedType(f"Content-Type must be {JSON} or {NDJSON}, in UTF-8")
     preferences = {one.strip().lower() for one in prefer.split(",")}
-    return Wishes(media.strip(), strict="handling=strict" in preferences)
+    return Wishes(
+        media.strip(), strict="handling=strict" in preferences, committed="durability=committed" in preferences
+    )
+
+
+def _database_is_away(problem: Unavailable) -> bool:
+    # What is in doubt may be stored already, and is not for us to try again.
+    return problem.outcome == "not_kept" and not isinstance(problem, Overloaded | Draining)
 
 
 def _key(value: str | None) -> str | None:
@@ -223,7 +270,9 @@ def _refused(batch: Batch, kept: Sequence[Kept]) -> list[Fault]:
     ]
 
 
-def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault]) -> dict[str, Any]:
+def _document(
+    accepted: int, duplicates: Sequence[int], faults: Sequence[Fault], *, spooled: int = 0
+) -> dict[str, Any]:
     results: list[dict[str, Any]] = [{"index": index, "status": "duplicate"} for index in duplicates]
     results += [
         {"index": fault.index, "status": "rejected", "error": {"detail": fault.detail, "pointer": fault.pointer}}
@@ -231,7 +280,7 @@ def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault])
     ]
     return {
         "accepted": accepted,
-        "spooled": 0,
+        "spooled": spooled,
         "duplicates": len(duplicates),
         "rejected": len(faults),
         "results": sorted(results, key=lambda result: result["index"]),
@@ -241,6 +290,18 @@ def _document(accepted: int, duplicates: Sequence[int], faults: Sequence[Fault])
 def _stored(event: Event, seq: int, at: datetime) -> Stored:
     return Stored(
         seq=seq,
+        id=event.id,
+        source=event.source,
+        action=event.action,
+        subject=event.subject,
+        time=event.time or at,
+        received_at=at,
+        data=msgspec.Raw(b"null" if event.data is None else event.data.encode()),
+    )
+
+
+def _waiting(event: Event, at: datetime) -> Spooled:
+    return Spooled(
         id=event.id,
         source=event.source,
         action=event.action,

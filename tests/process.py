@@ -24,18 +24,21 @@ ANSWER_TIMEOUT = 1.0  # seconds; a probe that takes longer counts as none
 
 
 class CollectorProcess:
-    """`python -m app serve *args` on a free loopback port; as a context manager it runs inside.
+    """`python -m app serve *args`, or `worker`, on a free loopback port; as a context manager it runs inside.
 
     Its environment is PATH, HOME, HOST, PORT and what `env` adds, so that `env` has to say where events are kept
     (SQLITE_PATH or POSTGRES_CONNECTION_STRING). `port` is for a second process in the place of the first.
     Both its outputs go to one file, so that it never waits for a reader.
     """
 
-    def __init__(self, *args: str, env: Mapping[str, str] | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, *args: str, env: Mapping[str, str] | None = None, port: int | None = None, command: str = "serve"
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
-        self._command = [sys.executable, "-m", "app", "serve", *args]
-        self._env = {**clean_environment(), "HOST": LOOPBACK, "PORT": str(self.port), **(env or {})}
+        self._command = [sys.executable, "-m", "app", command, *args]
+        listens_on = "WORKER_PORT" if command == "worker" else "PORT"
+        self._env = {**clean_environment(), "HOST": LOOPBACK, listens_on: str(self.port), **(env or {})}
         self._folder = guardian().new_folder("collector")
         self._log = self._folder / "log"
         self._child: Child | None = None

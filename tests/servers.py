@@ -124,8 +124,10 @@ class RedisServer:
     The port stays the same from one start to the next.
     """
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
-        self._binary, self.version = redis_binary()
+    def __init__(
+        self, *, settings: Mapping[str, str] | None = None, binary: tuple[Path, str] | None = None
+    ) -> None:
+        self._binary, self.version = binary or redis_binary()
         self.port = free_port()
         self._folder = guardian().new_folder("redis")
         self._settings = {

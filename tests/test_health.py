@@ -11,6 +11,7 @@ from app import health
 from app.errors import Unavailable
 from app.health import Beat, Loops, Readiness
 from app.metrics import Metrics
+from app.spool import Spool, Waiting
 from app.store import CODE, Schema, Store
 from app.store.sqlite import SqliteStore
 
@@ -218,3 +219,64 @@ async def test_after_a_failed_commit_the_check_writes_until_that_succeeds() -> N
     await turn(readiness, times=2)
     assert failing(readiness) == {}
     assert store.asked == [False, True, True, False]
+
+
+class Spools:
+    """As much of a spool as readiness asks."""
+
+    def __init__(self, found: Waiting | Unavailable) -> None:
+        self._found = found
+        self.waiting = found if isinstance(found, Waiting) else None
+
+    async def check(self) -> Waiting:
+        if isinstance(self._found, Unavailable):
+            raise self._found
+        return self._found
+
+
+AWAY = Unavailable("away")
+HOLDS = Waiting(entries=2, events=30, bytes=400, oldest=5.0)
+
+
+@pytest.mark.parametrize(
+    ("schema", "spool", "serves", "works"),
+    [
+        (USABLE, HOLDS, True, True),
+        (USABLE, AWAY, True, False),
+        (AWAY, HOLDS, True, False),
+        (AWAY, AWAY, False, False),
+        (Schema(CODE + 5, CODE + 1), HOLDS, False, False),
+    ],
+)
+async def test_a_spool_stands_in_for_a_database_for_those_who_serve(
+    schema: Schema | Unavailable, spool: Waiting | Unavailable, serves: bool, works: bool
+) -> None:
+    for stands_in, ready in ((True, serves), (False, works)):
+        metrics = Metrics(1)
+        readiness = Readiness(
+            cast("Store", Answers(schema)), metrics, cast("Spool", Spools(spool)), stands_in=stands_in
+        )
+        await turn(readiness)
+        assert readiness.ready == ready
+        assert readiness.database_away == (schema is AWAY)
+        usable = metrics.registry.get_sample_value("collector_spool_usable")
+        assert usable == (spool is HOLDS)
+        (part,) = (part for part in readiness.parts if part.name == "spool")
+        assert part.detail == ("2 entries, 30 events, 400 bytes, the oldest 5 s old" if usable else "away")
+
+
+async def test_a_commit_that_fails_during_a_check_is_not_forgotten() -> None:
+    store = Answers(USABLE)
+    readiness = Readiness(cast("Store", store), Metrics(1))
+    ask = store.check
+
+    async def check(*, writing: bool) -> Schema:
+        readiness.commits_fail = readiness.commits_fail or len(store.asked) == 0
+        return await ask(writing=writing)
+
+    store.check = check  # type: ignore[method-assign]
+    away = []
+    for _ in range(2):
+        await turn(readiness)
+        away.append(readiness.database_away)
+    assert (away, store.asked) == ([True, False], [False, True])

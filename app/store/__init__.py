@@ -20,9 +20,10 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 
     `conflict`: an event with this identity and other content is stored. `refused`: the database does not take
     this one, for the `reason`. `skipped`: nothing of a strict batch was kept, because of another event in it.
+    `spooled`: kept at `at`, but not in the database yet.
     """
 
-    state: Literal["new", "duplicate", "conflict", "refused", "skipped"]
+    state: Literal["new", "duplicate", "conflict", "refused", "skipped", "spooled"]
     seq: int = 0
     at: datetime | None = None
     reason: str = ""
@@ -78,6 +79,59 @@ class Upkeep:
     dropped_through: int  # the highest number that retention has dropped
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An event that was answered 202 and that the log does not take, for the `reason`.
+
+    `id` names its entry in the spool and its place there; `body` is the event as the spool held it, or the whole
+    entry where that could not be read: then `source` and `event_id` are empty.
+    """
+
+    id: str
+    at: datetime
+    source: str
+    event_id: str
+    reason: str
+    body: bytes
+
+
+class DeadLetters(Protocol):
+    """The letters that wait for somebody to look. Every method raises Unavailable."""
+
+    async def add(self, letters: Sequence[Letter]) -> None:
+        """Keep letters; those that are kept already stay as they are."""
+        ...
+
+    async def count(self) -> int:
+        """How many there are."""
+        ...
+
+    async def page(self, after: str, limit: int) -> list[Letter]:
+        """At most `limit` of those whose id comes after that one, by id."""
+        ...
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Forget letters."""
+        ...
+
+
+class Leader(Protocol):
+    """Who drains the spool: one process at a time. Two at once would be slower, and do no harm."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is this process, as far as can be known without asking."""
+        ...
+
+    async def turn(self) -> None:
+        """Ask again, at least every few seconds. Raises Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Let another one lead."""
+        ...
+
+
 class Reader(Protocol):
     """What reads. Every method raises Unavailable within 5 seconds where the database does not answer."""
 
@@ -107,7 +161,7 @@ class Reader(Protocol):
 
 
 class Store(Protocol):
-    """A database: what `serve` needs of it."""
+    """A database: what `serve` and `worker` need of it."""
 
     @property
     def name(self) -> str:
@@ -117,6 +171,15 @@ class Store(Protocol):
     @property
     def reader(self) -> Reader:
         """What reads from it."""
+        ...
+
+    @property
+    def letters(self) -> DeadLetters:
+        """What the spool took and the log did not."""
+        ...
+
+    def leader(self) -> Leader:
+        """A candidate for the lead, which asks for it once it has its turns."""
         ...
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
@@ -161,9 +224,12 @@ class Store(Protocol):
 __all__ = [
     "CODE",
     "Count",
+    "DeadLetters",
     "Event",
     "Filter",
     "Kept",
+    "Leader",
+    "Letter",
     "Page",
     "PageQuery",
     "Reader",

@@ -15,8 +15,8 @@ from app.events import Event
 ORDER_LOCK = 7021  # the advisory lock under which numbers are given
 STAGED_ROWS = 100  # groups from this size on are copied into a temporary table first
 
-COLUMNS = ("n", "key", "hash", "time", "source", "action", "id", "subject", "data")
-_TYPES = ("bigint", "uuid", "uuid", "timestamptz", "text", "text", "text", "text", "json")
+COLUMNS = ("n", "key", "hash", "time", "source", "action", "id", "subject", "data", "received_at")
+_TYPES = ("bigint", "uuid", "uuid", "timestamptz", "text", "text", "text", "text", "json", "timestamptz")
 
 # $1: strict, all or none. Answers n, seq, the database's clock, and `same`: NULL new, true stored, false conflict.
 _KEEP = """
@@ -29,7 +29,8 @@ b AS MATERIALIZED (SELECT setval('event_seq', greatest(coalesce(pg_sequence_last
   FROM i HAVING max(r) > 0 AND (NOT $1::bool OR bool_and(same IS NOT FALSE))),
 k AS (INSERT INTO event_ids SELECT key, hash, base + r FROM i, b WHERE old IS NULL AND key IS NOT NULL),
 e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
-  SELECT base + r, at, coalesce(time, at), source, action, id, subject, data FROM i, b WHERE old IS NULL),
+  SELECT base + r, coalesce(received_at, at), coalesce(time, received_at, at), source, action, id, subject, data
+  FROM i, b WHERE old IS NULL),
 w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '')
   FROM i HAVING max(r) = 0 AND bool_or(same))
 SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FROM i LEFT JOIN b ON true ORDER BY n
@@ -42,7 +43,8 @@ WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({lock}), clock_timestamp() 
 b AS MATERIALIZED (SELECT at, setval('event_seq', greatest(coalesce(pg_sequence_last_value('event_seq'), 0),
     (extract(epoch FROM at) * 1000000)::bigint) + $1::bigint) - $1::bigint + 1 AS first FROM l),
 {ids}e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
-  SELECT first + n, at, coalesce(time, at), source, action, id, subject, data FROM {rows}, b)
+  SELECT first + n, coalesce(received_at, at), coalesce(time, received_at, at), source, action, id, subject, data
+  FROM {rows}, b)
 SELECT first, at FROM b
 """
 _LEAN_IDS = "k AS (INSERT INTO event_ids SELECT key, hash, first + n FROM incoming, b WHERE key IS NOT NULL),\n"
@@ -92,6 +94,7 @@ def records(events: Sequence[Event]) -> list[Record]:
             event.id,
             event.subject,
             event.data,
+            event.received_at,
         )
         for n, event in enumerate(events)
     ]

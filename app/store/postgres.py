@@ -12,6 +12,9 @@ from app.store import Kept, Schema, Upkeep, fold, session
 from app.store.commit import DAYS_AHEAD, Committer, Held
 from app.store.faults import explain
 from app.store.keep import ORDER_LOCK
+from app.store.lead import SETTINGS as LEADING
+from app.store.lead import SessionLeader
+from app.store.letters import SqlLetters
 from app.store.reader import SqlReader
 
 CONNECT_SECONDS = 1.5
@@ -88,6 +91,7 @@ class PostgresStore:
         self._checker = Held(lambda: self.connect(_CHECKING, session.for_receipts))
         self._versions = Held(lambda: self.connect(_CHECKING))
         self._asking = asyncio.Lock()
+        self.letters = SqlLetters(self._reading(1, session.for_receipts), explain)
 
     async def connect(self, settings: dict[str, str], *preparations: Preparation) -> asyncpg.Connection:
         """A connection of one's own, to the server that takes writes."""
@@ -116,6 +120,10 @@ class PostgresStore:
             return fold.conflicts(events) or await fold.folded(events, committer.all)
         finally:
             self._idle.put_nowait(committer)
+
+    def leader(self) -> SessionLeader:
+        """A candidate for the lead."""
+        return SessionLeader(lambda: self.connect(LEADING))
 
     async def identity(self) -> str:
         """Of the cluster, which a standby shares, of the database and of the sequence."""
@@ -186,6 +194,7 @@ class PostgresStore:
         self._checker.drop()
         self._versions.drop()
         await self._engine.dispose()
+        await self.letters.close()
 
     async def _ask(self, question: str) -> asyncpg.Record:
         try:
@@ -195,10 +204,10 @@ class PostgresStore:
             self._versions.drop()
             raise explain(error) or error from error
 
-    def _reading(self, pool_size: int) -> AsyncEngine:
+    def _reading(self, pool_size: int, *preparations: Preparation) -> AsyncEngine:
         return create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=lambda: self.connect(_READING, session.for_times),
+            async_creator=lambda: self.connect(_READING, session.for_times, *preparations),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=2,

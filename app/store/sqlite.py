@@ -20,6 +20,8 @@ from app.events import Event
 from app.store import Kept, Schema, Upkeep, fold
 from app.store.expressions import JSON_TEXT, json_text
 from app.store.faults import away, explain
+from app.store.lead import SoleLeader
+from app.store.letters import SqlLetters
 from app.store.reader import SqlReader
 from app.store.tables import micros
 
@@ -52,6 +54,7 @@ class SqliteStore:
         self._nonce = secrets.token_hex(8)
         self._engine = _engine(path, READERS, query_only=True)
         self.reader = SqlReader(self._engine, explain)
+        self.letters = SqlLetters(_engine(path, 1, query_only=False), explain)
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
         """Commit a group."""
@@ -64,6 +67,10 @@ class SqliteStore:
             )
 
         return await fold.folded(events, commit)
+
+    def leader(self) -> SoleLeader:
+        """The one process there is."""
+        return SoleLeader()
 
     async def identity(self) -> str:
         """The file."""
@@ -128,6 +135,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Let go of the file."""
         await self._engine.dispose()
+        await self.letters.close()
         if self._versions is not None:
             self._versions.close()
         if self._connection is not None:
@@ -201,8 +209,9 @@ def _found(connection: sqlite3.Connection, event: Event) -> Kept | None:
 
 
 def _row(event: Event, seq: int, at: datetime) -> tuple[Any, ...]:
-    time = micros(event.time or at)
-    return (seq, micros(at), time, event.source, event.action, event.id, event.subject, event.data)
+    received_at = event.received_at or at
+    time = micros(event.time or received_at)
+    return (seq, micros(received_at), time, event.source, event.action, event.id, event.subject, event.data)
 
 
 def _writing(path: Path) -> sqlite3.Connection:
@@ -281,6 +290,7 @@ def _engine(path: Path, size: int, *, query_only: bool) -> AsyncEngine:
         connection.create_function(JSON_TEXT, 2, json_text, deterministic=True)
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
         cursor.close()
 

@@ -92,6 +92,18 @@ event_ids = Table(
     sqlite_with_rowid=False,
 )
 
+# What the spool took and the log does not: kept until somebody looks.
+dead_letters = Table(
+    "dead_letters",
+    METADATA,
+    Column("id", LABEL, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("source", LABEL, nullable=False),
+    Column("event_id", LABEL, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
 # One row. `last_seq` is SQLite's last number; PostgreSQL has the sequence event_seq. `purged_through` is the
 # highest number that retention has dropped.
 log_state = Table(

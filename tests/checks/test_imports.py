@@ -38,15 +38,23 @@ store.fold        |                                | errors events store
 store.keep        |                                | events
 store.commit      | asyncio sql                    | errors events store store.faults store.keep
 store.session     | sql                            | store store.keep store.tables
+store.lead        | asyncio sql                    | store.faults
+store.letters     | sql                            | errors store store.tables
 store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
-                                                     store.keep store.session store.reader migrations
+                                                     store.keep store.session store.reader store.lead \
+                                                     store.letters migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
-                                                     store.faults store.fold store.reader migrations
+                                                     store.faults store.fold store.reader store.lead \
+                                                     store.letters migrations
 store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
+spool_link        | asyncio redis                  |
+spool             | asyncio msgspec redis          | errors events spool_link logs store
+drain             | asyncio msgspec                | errors events health logs metrics spool store
+letters           | asyncio msgspec                | errors events logs settings store store.choice
 cache             | asyncio                        |
-health            | asyncio                        | errors logs metrics store
+health            | asyncio                        | errors logs metrics store spool
 worker            | asyncio                        | errors logs metrics feed store health
 ingest            | asyncio msgspec                | errors metrics events formats body writer store edge \
                                                      connection
@@ -60,11 +68,13 @@ edge              | asyncio msgspec                | errors logs metrics body he
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache replicas store store.choice health worker ingest pages \
-                                                     api rest edge connection server
+                                                     cache replicas store store.choice spool drain health worker \
+                                                     ingest pages api rest edge connection server
+background        | asyncio                        | settings logs metrics body feed store.choice drain health \
+                                                     replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
-cli               |                                | about settings main migrate
+cli               |                                | about settings main migrate background letters
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.
@@ -84,7 +94,7 @@ TECHNOLOGIES = {
 
 # `serve` starts quickly because what it begins with does not import, at once, what other commands need.
 SERVED = {"cli", "main", "server"}
-HEAVY = {"alembic", "typer", "rich", "click", "redis", "migrations", "migrate"}
+HEAVY = {"alembic", "typer", "rich", "click", "redis", "link", "spool_link", "spool", "migrations", "migrate"}
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 

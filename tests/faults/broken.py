@@ -1,4 +1,4 @@
-"""A collector with a fault built in: `python -m tests.faults.broken FAULT`, else as `python -m app serve`."""
+"""A collector with a fault built in: `python -m tests.faults.broken FAULT`, else as `python -m app`."""
 
 import asyncio
 import functools
@@ -49,7 +49,7 @@ def _inject(fault: str, broken: str, deadline: float | None) -> None:
     start = Loops.start
 
     def _start(self: Loops, name: str, run: Run, **words: float) -> None:
-        if deadline is not None and name != "upkeep":  # whose turns are minutes apart
+        if deadline is not None and name not in ("upkeep", "letters"):  # whose turns are far apart
             words = {"deadline": deadline}
         if name == broken:
             run = functools.partial(_FAULTS[fault], run)

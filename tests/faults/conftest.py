@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.binaries import valkey_binary
 from tests.conftest import POSTGRES
+from tests.databases import migrate
 from tests.faults.wire import Wire
 from tests.process import CollectorProcess
+from tests.servers import PostgresServer, RedisServer
 
 Env = dict[str, str]
 StartCollector = Callable[..., CollectorProcess]
+ON_DISK = {"appendonly": "yes", "appendfsync": "always"}
 Connect = Callable[[int], Awaitable[Wire]]
 
 
@@ -39,6 +43,36 @@ def env(request: pytest.FixtureRequest) -> Env:
 
 
 @pytest.fixture
+def spool_redis() -> Iterator[RedisServer]:
+    """A Redis that can be a spool: it writes to disk, and has WAITAOF."""
+    with RedisServer(settings=ON_DISK, binary=valkey_binary()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stopped() -> Iterator[PostgresServer]:
+    """A PostgreSQL with the schema, which does not run. Each test keeps to a source of its own."""
+    with PostgresServer() as server:
+        migrate(server.url())
+        server.stop()
+        yield server
+
+
+@pytest.fixture
+def server(stopped: PostgresServer) -> Iterator[PostgresServer]:
+    """The same, running, that the test may break."""
+    stopped.start()
+    yield stopped
+    stopped.stop("immediate")
+
+
+@pytest.fixture
+def spool_env(server: PostgresServer, spool_redis: RedisServer) -> Env:
+    """Settings that name both."""
+    return {"POSTGRES_CONNECTION_STRING": server.url(), "SPOOL_URL": spool_redis.url()}
+
+
+@pytest.fixture
 def start() -> Iterator[StartCollector]:
     """Start a collector with these settings, without waiting, and with a `fault` of broken.py built in.
 
@@ -46,10 +80,12 @@ def start() -> Iterator[StartCollector]:
     """
     started: list[CollectorProcess] = []
 
-    def _start(env: Env, *, fault: str | None = None, **more: str) -> CollectorProcess:
-        process = CollectorProcess(env={**env, **more})
+    def _start(
+        env: Env, *, fault: str | None = None, command: str = "serve", port: int | None = None, **more: str
+    ) -> CollectorProcess:
+        process = CollectorProcess(env={**env, **more}, command=command, port=port)
         if fault is not None:
-            process._command = [sys.executable, "-m", "tests.faults.broken", fault, "serve"]
+            process._command = [sys.executable, "-m", "tests.faults.broken", fault, command]
         process.start()
         started.append(process)
         return process

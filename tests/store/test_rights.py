@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 
 from app.errors import Unavailable
 from app.query import Filter, PageQuery
+from app.store import Letter
 from app.store.postgres import PostgresStore
 from tests.databases import database_name, execute
 from tests.store.bases import DAY, PostgresBase, postgres_store
@@ -109,6 +111,31 @@ async def test_every_one_of_them_is_needed(postgres_base: PostgresBase, role: st
     with pytest.raises((Unavailable, AssertionError)):
         await everything_works(store, postgres_base)
     await store.close()
+
+
+@pytest.mark.parametrize("missing", ["", "INSERT", "SELECT", "DELETE"])
+async def test_a_worker_needs_its_rights_to_dead_letters(
+    postgres_base: PostgresBase, role: str, missing: str
+) -> None:
+    for right in {"INSERT", "SELECT", "DELETE"} - {missing}:
+        await execute(postgres_base.url, f"GRANT {right} ON dead_letters TO {role}")
+    store = await granted(postgres_base.url, role)
+    letter = Letter(
+        id="1-0/0", at=datetime.now(UTC), source="s", event_id="1", reason="no", body=bytes(range(256))
+    )
+    try:
+        await store.letters.add([letter])
+        await store.letters.add([letter])
+        assert await store.letters.page("", 10) == [letter]
+        assert await store.letters.page(letter.id, 10) == []
+        await store.letters.remove([letter.id])
+        assert await store.letters.count() == 0
+    except Unavailable:
+        assert missing
+    else:
+        assert not missing
+    finally:
+        await store.close()
 
 
 async def test_a_right_that_is_missing_is_said(postgres_base: PostgresBase, role: str) -> None:

@@ -118,6 +118,15 @@ def upgrade() -> None:
     )
     op.create_index("event_ids_seq", "event_ids", ["seq"], postgresql_using="brin")
     op.create_table(
+        "dead_letters",
+        sa.Column("id", LABEL, primary_key=True),
+        sa.Column("at", Instant, nullable=False),
+        sa.Column("source", LABEL, nullable=False),
+        sa.Column("event_id", LABEL, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
         "log_state",
         sa.Column("one", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("last_seq", sa.BigInteger, nullable=False),
