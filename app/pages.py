@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 import msgspec
 
@@ -99,7 +99,8 @@ class PageLane:
 
     async def _page(self, asked: bytes) -> CachedPage:
         # What is so long ago, or was, changes with the clock alone.
-        if len(asked) > MAX_KEY_BYTES or b"since" in asked or b"until" in asked:
+        plain = unquote_to_bytes(asked)
+        if len(asked) > MAX_KEY_BYTES or b"since" in plain or b"until" in plain:
             return await self._read(asked, NoShelf())
         return await self._pages.get(asked, partial(self._read, asked, self._shelf))
 
