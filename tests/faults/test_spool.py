@@ -150,7 +150,8 @@ async def test_what_is_in_doubt_is_never_spooled(
 ) -> None:
     process = start({**spool_env, "POSTGRES_CONNECTION_STRING": to_postgres.url_through(server.url())})
     await process.wait_until_ready()
-    assert (await ask(process.port, "POST", "/events", event("sure", "1"))).status == 201  # it is connected
+    sure = await ask(process.port, "POST", "/events", b'{"source": "sure", "action": "test"}')
+    assert sure.status == 201  # it is connected, and the statement for such events prepared
     to_postgres.mode = "drop-replies"
     answer = await ask(process.port, "POST", "/events", b'{"source": "doubt", "action": "test"}')
     assert (answer.status, answer.document["outcome"]) == (503, "unknown")
