@@ -210,7 +210,7 @@ async def test_a_full_spool_refuses_and_trims_nothing(
     await drained(spool_env)
     assert len(await read(one, "full")) == 10
     with redis.Redis.from_url(spool_redis.url()) as client:
-        assert (client.xlen(ENTRIES), client.exists(HELD)) == (0, 0)
+        assert (client.xlen(ENTRIES), client.hkeys(HELD)) == (0, [b"drained"])
 
 
 async def test_a_redis_out_of_memory_is_answered_503(
