@@ -31,7 +31,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics(settings.metric_sources)
         self.store = open_store(settings, self.metrics.unreplicated.inc)
-        self.spool = open_spool(settings)
+        self.spool = open_spool(settings, self.metrics)
         self.leader = self.store.leader()
         self.readiness = Readiness(self.store, self.metrics, self.spool, stands_in=False, notes=self._notes)
         self.loops = Loops(self.metrics)

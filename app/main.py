@@ -54,7 +54,7 @@ class Collector:
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics(settings.metric_sources)
         self.store = open_store(settings, self.metrics.unreplicated.inc)
-        self.spool = open_spool(settings)
+        self.spool = open_spool(settings, self.metrics)
         self.readiness = Readiness(self.store, self.metrics, self.spool)
         self.loops = Loops(self.metrics)
         self.replicas = open_replicas(settings, self.store, self.metrics)
@@ -203,15 +203,19 @@ class Collector:
         )
 
 
-def open_spool(settings: Settings) -> "Spool | None":
+def open_spool(settings: Settings, metrics: Metrics) -> "Spool | None":
     """The spool that the settings name, not yet connected."""
     url = settings.spool_url or settings.redis_url
     if url is None:
         return None
     from app.spool import Spool  # noqa: PLC0415 - redis is for those who have one
 
-    max_bytes = settings.spool_max_mib * 2**20
-    return Spool(url.get_secret_value(), max_events=settings.spool_max_events, max_bytes=max_bytes)
+    max_events, max_bytes = settings.spool_max_events, settings.spool_max_mib * 2**20
+    metrics.spool_max_events.set(max_events)
+    metrics.spool_max_bytes.set(max_bytes)
+    return Spool(
+        url.get_secret_value(), max_events=max_events, max_bytes=max_bytes, on_lost=metrics.spool_lost.inc
+    )
 
 
 def create_app(settings: Settings) -> Collector:

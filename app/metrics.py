@@ -1,5 +1,6 @@
 """Every metric, in one list. Labels are bounded: nothing that a client chooses makes a series past the limit."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,6 +83,17 @@ class Metrics:
             "Age of the oldest entry that waits; 0: none does.",
             registry=registry,
         )
+        self.spool_max_events = Gauge(
+            "collector_spool_max_events", "Events that the spool may hold; 0: there is none.", registry=registry
+        )
+        self.spool_max_bytes = Gauge(
+            "collector_spool_max_bytes", "Bytes that the spool may hold; 0: there is none.", registry=registry
+        )
+        self.spool_lost = Counter(
+            "collector_spool_lost",
+            "Times that events were found to have gone from the spool without being drained.",
+            registry=registry,
+        )
         self.drained = Counter(
             "collector_drained", "Events of the spool, by what became of them.", ["state"], registry=registry
         )
@@ -108,8 +120,11 @@ class Metrics:
             "collector_shared_pages", "Pages looked for in Redis.", ["outcome"], registry=registry
         )
         self.days_ahead = Gauge(
-            "collector_partition_days_ahead", "Days after today that the log has room for.", registry=registry
+            "collector_partition_days_ahead",
+            "Days after today that the log has room for; NaN: not known yet, or it needs none.",
+            registry=registry,
         )
+        self.days_ahead.set(math.nan)
         for own in (self._events, self._seconds, self._responses):
             registry.register(own)
         self._max_sources = max_sources

@@ -13,7 +13,7 @@ The moment at which an event was received is that of its entry, by Redis's clock
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,10 +26,11 @@ from app.errors import Outcome, Overloaded, Unavailable
 from app.events import Event, identified
 from app.logs import log
 from app.spool_link import LOST, Link, Refused, vet, waitaof
+from app.spool_loss import Losses, Sight
 from app.store import Kept
 
 ENTRIES = "{collector}:spool"  # the stream; in braces what keeps both keys on one node of a cluster
-HELD = "{collector}:spool:held"  # a hash: how many events and bytes the stream holds
+HELD = "{collector}:spool:held"  # a hash: how many events and bytes the stream holds, how far it was drained
 APPEND_SECONDS = 2.0  # for one group, from the connection to the disk
 CONFIRM_MS = 1_800  # of them, for the disk
 ASK_SECONDS = 1.0  # for one look, by the check
@@ -47,14 +48,16 @@ redis.call('HINCRBY', KEYS[2], 'bytes', ARGV[2])
 return id
 """
 # ARGV: of each entry its id, and its events and bytes below zero. An empty stream holds nothing, come what may.
+# Who drains takes from the head, so that what is left is past the last that was taken.
 _REMOVE = """
 for n = 1, #ARGV, 3 do
   if redis.call('XDEL', KEYS[1], ARGV[n]) == 1 then
     redis.call('HINCRBY', KEYS[2], 'events', ARGV[n + 1])
     redis.call('HINCRBY', KEYS[2], 'bytes', ARGV[n + 2])
+    redis.call('HSET', KEYS[2], 'drained', ARGV[n])
   end
 end
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], 'events', 'bytes') end
 return redis.status_reply('OK')
 """
 # Entry by entry, since one may have a hundred bytes and the next some megabytes.
@@ -71,11 +74,17 @@ while true do
   from = '(' .. entry[1]
 end
 """
+# ARGV: ids of entries that may be there.
 _LOOK = """
-local held = redis.call('HMGET', KEYS[2], 'events', 'bytes')
+local held = redis.call('HMGET', KEYS[2], 'events', 'bytes', 'drained')
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local present = {}
+for n = 1, #ARGV do
+  if redis.call('XRANGE', KEYS[1], ARGV[n], ARGV[n])[1] then present[#present + 1] = ARGV[n] end
+end
 return {redis.call('XLEN', KEYS[1]), tonumber(held[1] or 0), tonumber(held[2] or 0),
-        first and first[1] or '', redis.call('TIME')[1]}
+        first and first[1] or '', redis.call('TIME')[1], last and last[1] or '', held[3] or '', present}
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -121,9 +130,14 @@ class Entry:
 
 
 class Spool:
-    """The spool on the Redis of this URL. `max_events` and `max_bytes` are what it may hold in all."""
+    """The spool on the Redis of this URL. `max_events` and `max_bytes` are what it may hold in all.
 
-    def __init__(self, url: str, *, max_events: int, max_bytes: int) -> None:
+    `on_lost` is called once each time that events are found to have gone without being drained.
+    """
+
+    def __init__(
+        self, url: str, *, max_events: int, max_bytes: int, on_lost: Callable[[], None] = lambda: None
+    ) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._appending = Link(url, APPEND_SECONDS, vet=True)
@@ -131,6 +145,7 @@ class Spool:
         self._draining = Link(url, READ_SECONDS, vet=False)
         self._why_not = "the spool has not been asked yet"
         self._told: str | None = None
+        self._losses = Losses(on_lost)
         self.waiting: Waiting | None = None  # as of the last look that went well
 
     @property
@@ -173,15 +188,21 @@ class Spool:
         except asyncio.CancelledError:
             await self._appending.drop()
             raise
-        at = _moment(added.decode())
-        return [Kept("spooled", 0, at)] * len(events)
+        id_ = added.decode()
+        self._losses.added(id_, len(events))
+        return [Kept("spooled", 0, _moment(id_))] * len(events)
 
     async def check(self) -> Waiting:
-        """Look at it: whether it is one, and what it holds. Raises Unavailable. One line for each change."""
+        """Look at it: whether it is one, what it holds, whether it lost any. Raises Unavailable.
+
+        One line for each change.
+        """
+        asked = self._losses.witnesses
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 link, _ = await self._asking.get()
-                self.waiting = _waiting(await link.eval(_LOOK, 2, ENTRIES, HELD))
+                found = await link.eval(_LOOK, 2, ENTRIES, HELD, *asked)
+                self.waiting = _waiting(found)
                 confirms = await vet(link)
         except LOST as error:
             if not isinstance(error, Refused):
@@ -191,6 +212,8 @@ class Spool:
             raise Unavailable(self._why_not) from error
         self._why_not = ""
         self._tell("", waitaof=confirms)
+        # Only of a Redis that is a spool: another one, for a while at the same address, has lost nothing.
+        self._losses.looked(asked, _sight(found))
         return self.waiting
 
     async def read(self, max_events: int) -> list[Entry]:
@@ -233,9 +256,15 @@ async def _confirm(client: Redis) -> None:
 
 
 def _waiting(found: Sequence[Any]) -> Waiting:
-    entries, events, size, first, now = found
+    entries, events, size, first, now = found[:5]
     age = int(now) - int(first.partition(b"-")[0]) / 1000 if first else 0.0
     return Waiting(entries=entries, events=events, bytes=size, oldest=max(0.0, age))
+
+
+def _sight(found: Sequence[Any]) -> Sight:
+    newest, drained, present = found[5:]
+    there = {id_.decode() for id_ in present}
+    return Sight(newest=newest.decode(), drained=drained.decode(), present=there, events=found[1])
 
 
 def _entry(id_: bytes, words: Sequence[bytes]) -> Entry:

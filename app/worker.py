@@ -30,7 +30,8 @@ async def upkeep(store: Store, metrics: Metrics, retention_days: int, beat: Beat
             log.debug("upkeep put off", reason=problem.detail)
             pause = UPKEEP_AGAIN
         else:
-            metrics.days_ahead.set(found.days_ahead)
+            if found.days_ahead is not None:
+                metrics.days_ahead.set(found.days_ahead)
             if dropped is not None and found.dropped_through > dropped:
                 log.info("retention dropped events", through=found.dropped_through, days=retention_days)
             dropped = found.dropped_through

@@ -75,7 +75,7 @@ class Schema:
 class Upkeep:
     """What a turn of maintenance found and did."""
 
-    days_ahead: int  # days for which there is a place, today excluded
+    days_ahead: int | None  # days for which there is a place, today excluded; None: it needs none
     dropped_through: int  # the highest number that retention has dropped
 
 

@@ -116,7 +116,7 @@ class SqliteStore:
             while await self._do(lambda connection: _purge(connection, before), writes=True):
                 pass
         dropped = await self._do(lambda connection: connection.execute(_PURGED).fetchone()[0])
-        return Upkeep(0, dropped)
+        return Upkeep(None, dropped)
 
     async def migrate(self) -> None:
         """Bring the schema to this code's revision."""

@@ -50,7 +50,8 @@ store.sqlite      | asyncio sql                    | errors events store store.t
 store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
 spool_link        | asyncio redis                  |
-spool             | asyncio msgspec redis          | errors events spool_link logs store
+spool_loss        |                                | logs
+spool             | asyncio msgspec redis          | errors events spool_link spool_loss logs store
 drain             | asyncio msgspec                | errors events health logs metrics spool store
 letters           | asyncio msgspec                | errors events logs settings store store.choice
 cache             | asyncio                        |

@@ -211,7 +211,26 @@ async def test_a_full_spool_refuses_and_trims_nothing(
     await drained(spool_env)
     assert len(await read(one, "full")) == 10
     with redis.Redis.from_url(spool_redis.url()) as client:
-        assert (client.xlen(ENTRIES), client.exists(HELD)) == (0, 0)
+        assert (client.xlen(ENTRIES), client.hkeys(HELD)) == (0, [b"drained"])
+
+
+async def test_a_flushed_spool_is_said_and_counted(
+    spool_env: Env, server: PostgresServer, spool_redis: RedisServer, start: StartCollector
+) -> None:
+    process = start({**spool_env, "SPOOL_MAX_EVENTS": "50"})
+    await process.wait_until_ready()
+    await asyncio.to_thread(server.stop)
+    answers = await post_away(process, "flushed", "1", "2")
+    assert [answer.status for answer in answers] == [202, 202]
+    assert await metric(process, "collector_spool_lost_total") == 0
+    with redis.Redis.from_url(spool_redis.url()) as client:
+        client.flushall()
+    await until_metric(process, "collector_spool_lost_total", lambda lost: lost == 1)
+    assert [one.status for one in await post_away(process, "flushed", "3")] == [202]
+    await until_metric(process, "collector_spool_events", lambda events: events == 1)
+    assert await metric(process, "collector_spool_lost_total") == 1
+    assert await metric(process, "collector_spool_max_events") == 50
+    assert process.output().count("the spool has lost events") == 1
 
 
 async def test_a_redis_out_of_memory_is_answered_503(
