@@ -20,7 +20,7 @@ from app.replicas import open_replicas
 from app.rest import probes_app
 from app.settings import Settings
 from app.store.choice import open_store
-from app.worker import count_letters, lead, tell, upkeep
+from app.worker import count_letters, lead, roll_up, tell, upkeep
 
 CLOSE_SECONDS = 5.0
 
@@ -68,6 +68,7 @@ class Worker:
         days = self._settings.retention_days
         self.loops.start("check", self.readiness.run, deadline=15)
         self.loops.start("upkeep", lambda beat: upkeep(self.store, self.metrics, days, beat), deadline=900)
+        self.loops.start("rollup", lambda beat: roll_up(self.store, beat), deadline=60)
         self.loops.start("letters", lambda beat: count_letters(self.store, self._counted, beat), deadline=60)
         self.loops.start("refusals", lambda beat: tell(self.refusals, beat), deadline=15)
         if self.spool is not None:

@@ -32,7 +32,7 @@ from app.server import Server, listen
 from app.settings import Settings, near_misses
 from app.store import Kept, Store
 from app.store.choice import open_store
-from app.worker import count_letters, tell, upkeep
+from app.worker import count_letters, roll_up, tell, upkeep
 from app.worker import listen as listen_for_news
 from app.writer import Commit, GroupCommit
 
@@ -93,6 +93,7 @@ class Collector:
             self.loops.start("spooler", self.spooler.run, deadline=30)
         self.loops.start("check", self.readiness.run, deadline=15)
         self.loops.start("upkeep", lambda beat: upkeep(self.store, self.metrics, days, beat), deadline=900)
+        self.loops.start("rollup", lambda beat: roll_up(self.store, beat), deadline=60)
         self.loops.start(
             "news", lambda beat: listen_for_news(self.store, self.feed, self.replicas.news, beat), deadline=30
         )

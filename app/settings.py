@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         None, description="the password, where the connection string bears none"
     )
     postgres_pool_size: int = Field(
-        5, ge=1, le=100, description="connections for reading; four more write, check and compare versions"
+        5, ge=1, le=100, description="connections for reading; five more write, check, compare versions and sum up"
     )
     redis_url: SecretStr | None = Field(
         None, description="redis://, rediss:// or unix://; replicas then share pages, and tell each other of news"

@@ -15,6 +15,7 @@ UPKEEP_AGAIN = 10.0  # seconds, after a turn that failed
 TELL_EVERY = 1.0  # seconds
 LEAD_EVERY = 1.0  # seconds: well below what the leader's session may be idle
 COUNT_EVERY = 5.0  # seconds
+ROLL_EVERY = 5.0  # seconds: what came in meanwhile is counted anew by everyone who asks for the sources
 
 
 async def upkeep(store: Store, metrics: Metrics, retention_days: int, beat: Beat) -> None:
@@ -36,6 +37,18 @@ async def upkeep(store: Store, metrics: Metrics, retention_days: int, beat: Beat
                 log.info("retention dropped events", through=found.dropped_through, days=retention_days)
             dropped = found.dropped_through
         await asyncio.sleep(pause)
+
+
+async def roll_up(store: Store, beat: Beat) -> None:
+    """Sum up what was committed. Every replica does it; the database lets one at a time."""
+    while True:
+        beat()
+        more = False
+        try:
+            more = await store.roll_up()
+        except Unavailable as problem:
+            log.debug("rollup put off", reason=problem.detail)
+        await asyncio.sleep(0 if more else ROLL_EVERY)
 
 
 async def listen(store: Store, feed: Feed, news: News, beat: Beat) -> None:

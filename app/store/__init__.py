@@ -212,6 +212,10 @@ class Store(Protocol):
         """Make room for the days ahead, drop what retention allows; 0 days keeps all. Raises Unavailable."""
         ...
 
+    async def roll_up(self) -> bool:
+        """Sum up the next events for `sources`, in one short step; whether there may be more. Raises Unavailable."""
+        ...
+
     async def migrate(self) -> None:
         """Bring the schema to this code's revision. Safe to start several times at once."""
         ...

@@ -23,6 +23,7 @@ from app.events import Stored
 from app.query import Filter, PageQuery, StatsQuery
 from app.store import Count, Page, SourceSummary
 from app.store.expressions import at_times, from_sources, micros_of, narrowing, scanning
+from app.store.rollup import summaries
 from app.store.tables import MICROSECOND, events, log_state, micros
 
 READ_SECONDS = 4.0  # for all of one answer; the promise is 5 s, and letting go of a stalled connection takes time
@@ -85,10 +86,8 @@ class SqlReader:
 
     async def sources(self) -> list[SourceSummary]:
         """Every source, by name."""
-        source, time = events.c.source, events.c.time
-        statement = select(source, func.min(time), func.max(time), func.count()).group_by(source).order_by(source)
         async with self._connection() as connection:
-            return [SourceSummary(*row) for row in await connection.execute(statement)]
+            return [SourceSummary(*row) for row in await connection.execute(summaries())]
 
     async def counts(self, query: StatsQuery) -> list[Count]:
         """Events a bucket and label."""

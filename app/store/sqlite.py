@@ -17,17 +17,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.errors import Outcome, Unavailable
 from app.events import Event
-from app.store import Kept, Schema, Upkeep, fold
+from app.store import Kept, Schema, Upkeep, fold, rollup
 from app.store.expressions import JSON_TEXT, json_text
 from app.store.faults import away, explain
 from app.store.lead import SoleLeader
 from app.store.letters import SqlLetters
 from app.store.reader import SqlReader
+from app.store.rollup import DAY
 from app.store.tables import micros
 
-DAY = 86_400_000_000  # microseconds
 MAINTAIN_SECONDS = 60.0  # for one turn; the next goes on where it ended
 PURGE_STEP = 500  # rows deleted in one transaction: the writer waits no longer than that takes
+ROLL_STEP = 5_000  # rows summed up in one transaction: likewise
 BUSY_PAUSE = 0.01  # seconds between attempts
 BUSY_SECONDS = 2.0  # for another process that uses the file
 MIN_FREE_BYTES = 16 * 2**20  # on the file's disk, below which it is not ready
@@ -117,6 +118,10 @@ class SqliteStore:
                 pass
         dropped = await self._do(lambda connection: connection.execute(_PURGED).fetchone()[0])
         return Upkeep(None, dropped)
+
+    async def roll_up(self) -> bool:
+        """Sum up a few thousand events, between the groups."""
+        return await self._do(lambda connection: rollup.roll_up(connection, ROLL_STEP), writes=True)
 
     async def migrate(self) -> None:
         """Bring the schema to this code's revision."""
@@ -259,6 +264,7 @@ def _purge(connection: sqlite3.Connection, before: int) -> bool:
     ).fetchall()
     if oldest:
         last = (oldest[-1][0],)
+        rollup.forget(connection, before)
         connection.execute("DELETE FROM events WHERE seq <= ?", last)
         connection.execute("DELETE FROM event_ids WHERE seq <= ?", last)
         connection.execute("UPDATE log_state SET purged_through = ?", last)

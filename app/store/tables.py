@@ -104,14 +104,27 @@ dead_letters = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# What the events of one day of numbers come to, source by source: see store/rollup.py.
+source_rollup = Table(
+    "source_rollup",
+    METADATA,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", LABEL, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("first_seen", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # One row. `last_seq` is SQLite's last number; PostgreSQL has the sequence event_seq. `purged_through` is the
-# highest number that retention has dropped.
+# highest number that retention has dropped, `rolled_through` the highest that the rollup has looked at.
 log_state = Table(
     "log_state",
     METADATA,
     Column("one", SmallInteger, primary_key=True, autoincrement=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("purged_through", BigInteger, nullable=False),
+    Column("rolled_through", BigInteger, nullable=False),
 )
 
 # One row: what this schema can do, and the oldest code that may use it.

@@ -40,13 +40,15 @@ store.commit      | asyncio sql                    | errors events store store.f
 store.session     | sql                            | store store.keep store.tables
 store.lead        | asyncio sql                    | store.faults
 store.letters     | sql                            | errors store store.tables
-store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions
+store.rollup      | sql                            | store.tables
+store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions \
+                                                     store.rollup
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
                                                      store.keep store.session store.reader store.lead \
                                                      store.letters migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
-                                                     store.faults store.fold store.reader store.lead \
-                                                     store.letters migrations
+                                                     store.faults store.fold store.rollup store.reader \
+                                                     store.lead store.letters migrations
 store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
 spool_link        | asyncio redis                  |

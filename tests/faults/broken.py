@@ -49,7 +49,7 @@ def _inject(fault: str, broken: str, deadline: float | None) -> None:
     start = Loops.start
 
     def _start(self: Loops, name: str, run: Run, **words: float) -> None:
-        if deadline is not None and name not in ("upkeep", "letters"):  # whose turns are far apart
+        if deadline is not None and name not in ("upkeep", "rollup", "letters"):  # whose turns are far apart
             words = {"deadline": deadline}
         if name == broken:
             run = functools.partial(_FAULTS[fault], run)

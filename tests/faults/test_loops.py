@@ -14,7 +14,7 @@ from tests.faults.wire import ask, event, request
 from tests.ports import LOOPBACK, free_port
 from tests.process import ROOT, CollectorProcess
 
-LOOPS = ("writer", "check", "upkeep", "news", "refusals")
+LOOPS = ("writer", "check", "upkeep", "rollup", "news", "refusals")
 ENDED_WITHIN = 8.0  # seconds, of which one is the fault's own
 GONE = 40  # clients that hang up
 

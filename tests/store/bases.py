@@ -93,9 +93,9 @@ class PostgresBase:
 
     async def forget(self) -> None:
         """Empty the log."""
-        for table in ("events", "event_ids"):
+        for table in ("events", "event_ids", "source_rollup"):
             await self.rows(f"DELETE FROM {table}")
-        await self.rows("UPDATE log_state SET purged_through = 0")
+        await self.rows("UPDATE log_state SET purged_through = 0, rolled_through = 0")
         await self.rows("SELECT setval('event_seq', 1, false)")
 
     async def today(self) -> int:

@@ -27,11 +27,13 @@ GRANTS = (
     "INSERT ON event_ids",
     "SELECT ON log_state",
     "SELECT ON schema_version",
+    "SELECT ON source_rollup",
     "SELECT ON SEQUENCE event_seq",
     "UPDATE ON SEQUENCE event_seq",
     "EXECUTE ON FUNCTION collector_add_days(int)",
     "EXECUTE ON FUNCTION collector_drop_days(int)",
     "EXECUTE ON FUNCTION collector_purge_ids(int)",
+    "EXECUTE ON FUNCTION collector_roll_up(int)",
 )
 FORBIDDEN = (
     "UPDATE events SET action = 'b'",
@@ -44,6 +46,8 @@ FORBIDDEN = (
     "TRUNCATE event_ids",
     "UPDATE log_state SET purged_through = 1",
     "DELETE FROM log_state",
+    "UPDATE source_rollup SET events = 1",
+    "DELETE FROM source_rollup",
     "UPDATE schema_version SET revision = 9",
     "INSERT INTO schema_version VALUES (9, 9)",
     "CREATE TABLE mine ()",
@@ -94,6 +98,7 @@ async def everything_works(store: PostgresStore, base: PostgresBase) -> None:
         assert {one.state for one in await store.keep(group, strict=True)} == {"duplicate"}
     page = await store.reader.page(PageQuery(filter=Filter(text="a"), order="asc", cursor=0))
     assert (len(page.events), len(await store.reader.sources())) == (100, 2)
+    assert not await store.roll_up()
     upkeep = await store.maintain(retention_days=3)
     assert (upkeep.days_ahead, upkeep.dropped_through) == (7, DAY)
     assert await base.rows("SELECT count(*) FROM event_ids") == [(151,)]

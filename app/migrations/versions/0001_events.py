@@ -1,4 +1,4 @@
-"""The log, its identities, and on PostgreSQL the functions that make and drop its days.
+"""The log, its identities, its rollup, and on PostgreSQL the functions that make, sum up and drop its days.
 
 The functions run as their owner, so that the role the service runs as needs no right to change tables.
 """
@@ -53,7 +53,8 @@ END $$
 
 # A day goes as a whole, and only when its last moment is `keep` days ago. Dropping takes the log's exclusive lock
 # for an instant; behind a long reader it gives up, and the next turn tries again. What readers must know, the
-# highest number dropped, is written in the same transaction.
+# highest number dropped, is written in the same transaction. What the day came to goes after the day is detached:
+# from then on nobody sums it up.
 _DROP_DAYS = """
 CREATE FUNCTION collector_drop_days(keep int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '500ms' AS $$
@@ -73,9 +74,45 @@ BEGIN
     UPDATE log_state SET purged_through = greatest(purged_through, coalesce(highest, 0));
     EXECUTE format('ALTER TABLE events DETACH PARTITION %I', day.name);
     EXECUTE format('DROP TABLE %I', day.name);
+    DELETE FROM source_rollup r WHERE r.day = to_date(right(day.name, 8), 'YYYYMMDD') - date '1970-01-01';
     dropped := dropped + 1;
   END LOOP;
   RETURN dropped;
+END $$
+"""
+
+# Adds the next `step` events of the log to what their days come to; answers how many there were. Numbers become
+# visible in their order, so that what a snapshot shows up to one is all there ever will be. The row of log_state is
+# the lock, against others who sum up and against retention; nobody waits for it here. By the indexes alone: the
+# planner does not know how little lies beyond a number.
+_ROLL_UP = """
+CREATE FUNCTION collector_roll_up(step int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+  past bigint;
+  through bigint;
+  found_events int;
+BEGIN
+  SELECT rolled_through INTO past FROM log_state;
+  IF NOT EXISTS (SELECT FROM events WHERE seq > past) THEN
+    RETURN 0;
+  END IF;
+  SELECT rolled_through INTO past FROM log_state FOR UPDATE SKIP LOCKED;
+  IF NOT FOUND THEN
+    RETURN 0;
+  END IF;
+  SELECT count(*), max(seq) INTO found_events, through
+    FROM (SELECT seq FROM events WHERE seq > past ORDER BY seq LIMIT step) AS next;
+  IF found_events > 0 THEN
+    INSERT INTO source_rollup AS r (day, source, events, first_seen, last_seen)
+      SELECT seq / 86400000000, source, count(*), min(time), max(time)
+      FROM events WHERE seq > past AND seq <= through GROUP BY 1, 2
+      ON CONFLICT (day, source) DO UPDATE SET events = r.events + excluded.events,
+        first_seen = least(r.first_seen, excluded.first_seen),
+        last_seen = greatest(r.last_seen, excluded.last_seen);
+    UPDATE log_state SET rolled_through = through;
+  END IF;
+  RETURN found_events;
 END $$
 """
 
@@ -127,17 +164,27 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_table(
+        "source_rollup",
+        sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("source", LABEL, primary_key=True),
+        sa.Column("events", sa.BigInteger, nullable=False),
+        sa.Column("first_seen", Instant, nullable=False),
+        sa.Column("last_seen", Instant, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "log_state",
         sa.Column("one", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("last_seq", sa.BigInteger, nullable=False),
         sa.Column("purged_through", sa.BigInteger, nullable=False),
+        sa.Column("rolled_through", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "schema_version",
         sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("min_code", sa.Integer, nullable=False),
     )
-    op.execute("INSERT INTO log_state VALUES (1, 0, 0)")
+    op.execute("INSERT INTO log_state VALUES (1, 0, 0, 0)")
     op.execute("INSERT INTO schema_version VALUES (1, 1)")
     if op.get_bind().dialect.name == "postgresql":
         _make_functions()
@@ -146,7 +193,7 @@ def upgrade() -> None:
 def _make_functions() -> None:
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     op.execute("CREATE SEQUENCE event_seq")
-    for function in (_ADD_DAY, _ADD_DAYS, _DROP_DAYS, _PURGE_IDS):
+    for function in (_ADD_DAY, _ADD_DAYS, _DROP_DAYS, _ROLL_UP, _PURGE_IDS):
         op.execute(sa.text(function.format(schema=schema).replace(":", r"\:")))
-    for signature in ("add_day(date)", "add_days(int)", "drop_days(int)", "purge_ids(int)"):
+    for signature in ("add_day(date)", "add_days(int)", "drop_days(int)", "roll_up(int)", "purge_ids(int)"):
         op.execute(f"REVOKE ALL ON FUNCTION collector_{signature} FROM PUBLIC")
