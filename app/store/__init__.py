@@ -213,7 +213,7 @@ class Store(Protocol):
         ...
 
     async def roll_up(self) -> bool:
-        """Sum up the next events for `sources`, in one short step; whether there may be more. Raises Unavailable."""
+        """Sum up the next events for `sources`, a short step; whether there may be more. Raises Unavailable."""
         ...
 
     async def migrate(self) -> None:

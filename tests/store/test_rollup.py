@@ -1,4 +1,4 @@
-"""The rollup: `sources` says what a plain GROUP BY of the log says, whatever was summed up, dropped or cut short."""
+"""The rollup: `sources` says what a plain GROUP BY of the log says, whatever was summed up, dropped, cut short."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from app.events import Event
 from app.store import SourceSummary, postgres, rollup, sqlite
 from app.store.postgres import PostgresStore
 from app.store.sqlite import SqliteStore
-from app.store.tables import events
+from app.store.tables import events, source_rollup
 from tests.store.bases import DAY, AnyStore, Base, PostgresBase, SqliteBase, postgres_store, reader_of
 from tests.store.make import event
 from tests.store.model import T0
@@ -237,7 +237,7 @@ async def compared(connection: AsyncConnection) -> tuple[int, int]:
             [SourceSummary(*row) for row in await connection.execute(statement)]
             for statement in (rollup.summaries(), PLAIN)
         ]
-        sums = await connection.scalar(select(func.coalesce(func.sum(rollup.source_rollup.c.events), 0)))
+        sums = await connection.scalar(select(func.coalesce(func.sum(source_rollup.c.events), 0)))
     assert found == wanted
     return int(sums or 0), sum(one.events for one in wanted) - int(sums or 0)
 
@@ -276,7 +276,7 @@ async def test_the_loop_sums_up_by_itself(new_base: Base, log: AnyStore) -> None
     await log.keep(some(random.Random(9), 5 * STEP), strict=False)
     loop = asyncio.create_task(worker.roll_up(log, lambda: None))
     async with asyncio.timeout(DEADLINE):
-        while await new_base.rows(ROLLED) != [(await log.reader.head(),)]:
+        while await new_base.rows(ROLLED) != [(await log.reader.head(),)]:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
     loop.cancel()
     await exact(log)

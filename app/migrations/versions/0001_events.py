@@ -82,8 +82,8 @@ END $$
 """
 
 # Adds the next `step` events of the log to what their days come to; answers how many there were. Numbers become
-# visible in their order, so that what a snapshot shows up to one is all there ever will be. The row of log_state is
-# the lock, against others who sum up and against retention; nobody waits for it here. By the indexes alone: the
+# visible in their order, so that what a snapshot shows up to one is all there ever will be. The row of log_state
+# is the lock, against others who sum up and against retention; nobody waits for it here. By the indexes alone: the
 # planner does not know how little lies beyond a number.
 _ROLL_UP = """
 CREATE FUNCTION collector_roll_up(step int) RETURNS int
