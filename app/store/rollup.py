@@ -29,9 +29,9 @@ def summaries(dialect: str) -> Select[Any]:
     reached = select(log_state.c.rolled_through).scalar_subquery()
     oldest = select(func.coalesce(func.min(source_rollup.c.day) * DAY, LAST)).scalar_subquery()
     rolled = source_rollup.c
-    # Between two bounds, since PostgreSQL takes an open end for a third of the log.
+    # Between two bounds: an open end PostgreSQL takes for a third of the log, and SQLite for all of it.
     live = _counted(events.c.seq > reached, events.c.seq <= literal(LAST, BigInteger))
-    going = [_counted(events.c.seq < oldest, events.c.seq <= reached)] if dialect == "sqlite" else []
+    going = [_counted(events.c.seq > 0, events.c.seq < oldest, events.c.seq <= reached)] if dialect == "sqlite" else []
     sums = select(rolled.source, rolled.first_seen, rolled.last_seen, rolled.events)
     parts = union_all(sums, live, *going).subquery()
     return (
