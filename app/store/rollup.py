@@ -31,9 +31,9 @@ def summaries(dialect: str) -> Select[Any]:
     rolled = source_rollup.c
     # Between two bounds: an open end PostgreSQL takes for a third of the log, and SQLite for all of it.
     live = _counted(events.c.seq > reached, events.c.seq <= literal(LAST, BigInteger))
-    going = [_counted(events.c.seq > 0, events.c.seq < oldest, events.c.seq <= reached)] if dialect == "sqlite" else []
+    going = _counted(events.c.seq > 0, events.c.seq < oldest, events.c.seq <= reached)
     sums = select(rolled.source, rolled.first_seen, rolled.last_seen, rolled.events)
-    parts = union_all(sums, live, *going).subquery()
+    parts = union_all(sums, live, *([going] if dialect == "sqlite" else [])).subquery()
     return (
         select(
             parts.c.source,
