@@ -87,7 +87,7 @@ class SqlReader:
     async def sources(self) -> list[SourceSummary]:
         """Every source, by name."""
         async with self._connection() as connection:
-            return [SourceSummary(*row) for row in await connection.execute(summaries())]
+            return [SourceSummary(*row) for row in await connection.execute(summaries(self._dialect))]
 
     async def counts(self, query: StatsQuery) -> list[Count]:
         """Events a bucket and label."""

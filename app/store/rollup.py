@@ -24,17 +24,16 @@ ON CONFLICT (day, source) DO UPDATE SET events = events + excluded.events,
 first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"""
 
 
-def summaries() -> Select[Any]:
+def summaries(dialect: str) -> Select[Any]:
     """Source, first and last time, events: every source, by name."""
     reached = select(log_state.c.rolled_through).scalar_subquery()
     oldest = select(func.coalesce(func.min(source_rollup.c.day) * DAY, LAST)).scalar_subquery()
     rolled = source_rollup.c
-    parts = union_all(
-        select(rolled.source, rolled.first_seen, rolled.last_seen, rolled.events),
-        # Between two bounds, since PostgreSQL takes an open end for a third of the log.
-        _counted(events.c.seq > reached, events.c.seq <= literal(LAST, BigInteger)),
-        _counted(events.c.seq < oldest, events.c.seq <= reached),
-    ).subquery()
+    # Between two bounds: an open end PostgreSQL takes for a third of the log, and SQLite for all of it.
+    live = _counted(events.c.seq > reached, events.c.seq <= literal(LAST, BigInteger))
+    going = _counted(events.c.seq > 0, events.c.seq < oldest, events.c.seq <= reached)
+    sums = select(rolled.source, rolled.first_seen, rolled.last_seen, rolled.events)
+    parts = union_all(sums, live, *([going] if dialect == "sqlite" else [])).subquery()
     return (
         select(
             parts.c.source,

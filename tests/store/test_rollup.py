@@ -235,7 +235,7 @@ async def compared(connection: AsyncConnection) -> tuple[int, int]:
     async with connection.begin():
         found, wanted = [
             [SourceSummary(*row) for row in await connection.execute(statement)]
-            for statement in (rollup.summaries(), PLAIN)
+            for statement in (rollup.summaries("postgresql"), PLAIN)
         ]
         sums = await connection.scalar(select(func.coalesce(func.sum(source_rollup.c.events), 0)))
     assert found == wanted
