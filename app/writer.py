@@ -9,6 +9,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -41,7 +42,7 @@ class GroupCommit(Generic[Item, Result]):
         commit: Commit[Item, Result],
         *,
         max_items: int = 4000,
-        beside_from: int | None = None,
+        beside_from: float = math.inf,
         max_bytes: int = 64 * 2**20,
         max_waiting: int = 20_000,
         max_waiting_bytes: int = 64 * 2**20,
@@ -54,6 +55,7 @@ class GroupCommit(Generic[Item, Result]):
         self._max_waiting_bytes = max_waiting_bytes
         self._queue: deque[_Submission[Item, Result]] = deque()
         self._wake = asyncio.Event()
+        self._much = asyncio.Event()
         self._closing = False
         self._queued = 0  # items that no commit has taken yet
         self.waiting = 0  # items, those being committed included
@@ -74,32 +76,27 @@ class GroupCommit(Generic[Item, Result]):
         self.waiting += len(items)
         self.waiting_bytes += size
         self._wake.set()
+        if self._queued >= self._beside_from:
+            self._much.set()
         return answer
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """The loop: ends after `close` once nothing waits. `beat` is called while idle, and as commits end."""
-        flushing: set[asyncio.Task[None]] = set()
-
-        def ended(task: asyncio.Task[None]) -> None:
-            flushing.discard(task)
-            beat()
-            self._wake.set()
-
+        """The loop: ends after `close` once nothing waits; `beat` is called at every turn."""
+        beside = asyncio.create_task(self._run_beside())
         try:
-            while self._queue or flushing or not self._closing:
-                if self._queue and self._room_beside(len(flushing)):
-                    task = asyncio.create_task(self._flush(self._take()))
-                    flushing.add(task)
-                    task.add_done_callback(ended)
-                    continue
-                if not flushing:
-                    beat()
-                await self._idle()
+            while self._queue or not self._closing:
+                beat()
+                if self._queue:
+                    # No task of its own: the next commit begins in the very turn in which the last one ended.
+                    await self._flush(self._take())
+                else:
+                    await self._idle()
+            self._much.set()
+            await beside
         finally:
             # However it ended: nobody is left to commit what still waits, nor what may yet come.
             self._closing = True
-            for task in flushing:
-                task.cancel()
+            beside.cancel()
             self._refuse(self._queue, Draining(outcome="not_kept"))
 
     def close(self) -> None:
@@ -107,10 +104,12 @@ class GroupCommit(Generic[Item, Result]):
         self._closing = True
         self._wake.set()
 
-    def _room_beside(self, flushing: int) -> bool:
-        if flushing == 0:
-            return True
-        return flushing == 1 and self._beside_from is not None and self._queued >= self._beside_from
+    async def _run_beside(self) -> None:
+        while not self._closing:
+            self._much.clear()
+            await self._much.wait()
+            while self._queued >= self._beside_from:
+                await self._flush(self._take())
 
     async def _idle(self) -> None:
         self._wake.clear()
