@@ -1,8 +1,9 @@
-"""PostgreSQL: the one connection that commits groups, and what became of each group when something goes wrong."""
+"""PostgreSQL: a connection that commits groups, and what became of each group when something goes wrong."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import asyncpg
@@ -133,25 +134,17 @@ class Committer:
     async def _persist(
         self, connection: asyncpg.Connection, events: Sequence[Event], *, strict: bool
     ) -> list[Kept]:
-        """Send the statement again where the first failure says how to help."""
+        if (lines := keep.lines(events)) is not None:
+            return await _insist(connection, lambda _: _by_lines(connection, lines), "lean")
         rows = keep.records(events)
         staged = len(rows) >= keep.STAGED_ROWS
         if staged:
             await self._stage(connection, rows)
-        lean = self._hopeful if staged else all(event.identity is None for event in events)
-        how: How = "lean" if lean else "plain"
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._keep(connection, rows, strict=strict, how=how)
-            except asyncpg.UniqueViolationError:
-                # Lean: not all of them were new. Plain: another replica committed one of them between our snapshot
-                # and our lock.
-                how = "plain" if how == "lean" else "locked"
-            except asyncpg.CheckViolationError:
-                await connection.execute("SELECT collector_add_days($1)", DAYS_AHEAD)
-            except asyncpg.InvalidCachedStatementError:
-                await connection.reload_schema_state()
-        return await self._keep(connection, rows, strict=strict, how="locked")
+
+        async def attempt(how: How) -> list[Kept]:
+            return await self._keep(connection, rows, strict=strict, how=how)
+
+        return await _insist(connection, attempt, "lean" if staged and self._hopeful else "plain")
 
     async def _stage(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> None:
         if self._staged:
@@ -166,7 +159,7 @@ class Committer:
         self, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, how: How
     ) -> list[Kept]:
         if how == "lean":
-            return await self._lean(connection, rows)
+            return await self._lean(connection, len(rows))
         if how == "plain":
             answer = await _statement(connection, rows, strict=strict)
         else:
@@ -177,15 +170,38 @@ class Committer:
         self._hopeful = all(kept.state == "new" for kept in results)
         return results
 
-    async def _lean(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> list[Kept]:
-        if len(rows) >= keep.STAGED_ROWS:
-            self._hopeful = False  # until it has gone well: a resend comes in many groups
-            first, at = await connection.fetchrow(keep.LEAN_STAGED, len(rows))
-            self._hopeful = True
-        else:
-            columns = tuple(zip(*rows, strict=True))
-            first, at = await connection.fetchrow(keep.LEAN_FEW, len(rows), *(columns[n] for n in keep.ANONYMOUS))
-        return [Kept("new", seq, at) for seq in range(first, first + len(rows))]
+    async def _lean(self, connection: asyncpg.Connection, count: int) -> list[Kept]:
+        self._hopeful = False  # until it has gone well: a resend comes in many groups
+        first, at = await connection.fetchrow(keep.LEAN_STAGED, count)
+        self._hopeful = True
+        return _all_new(first, at, count)
+
+
+async def _insist(
+    connection: asyncpg.Connection, attempt: Callable[[How], Awaitable[list[Kept]]], how: How
+) -> list[Kept]:
+    """Send the statement again where the first failure says how to help."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await attempt(how)
+        except asyncpg.UniqueViolationError:
+            # Lean: not all of them were new. Plain: another replica committed one of them between our snapshot
+            # and our lock.
+            how = "plain" if how == "lean" else "locked"
+        except asyncpg.CheckViolationError:
+            await connection.execute("SELECT collector_add_days($1)", DAYS_AHEAD)
+        except asyncpg.InvalidCachedStatementError:
+            await connection.reload_schema_state()
+    return await attempt("locked")
+
+
+async def _by_lines(connection: asyncpg.Connection, lines: keep.Lines) -> list[Kept]:
+    first, at = await connection.fetchrow(keep.LEAN_FEW, *lines)
+    return _all_new(first, at, lines[0])
+
+
+def _all_new(first: int, at: datetime, count: int) -> list[Kept]:
+    return [Kept("new", seq, at) for seq in range(first, first + count)]
 
 
 async def _statement(

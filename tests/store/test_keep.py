@@ -66,6 +66,26 @@ async def test_events_without_an_id_of_their_sender_are_all_new(store: AnyStore,
     assert len(await log(store)) == 3
 
 
+@pytest.mark.parametrize("subject", ["b", "b\nc", "\n", "\\N", '","', "{}", "NULL", "\r\t\x01"])
+async def test_what_few_without_an_id_hold_is_kept_to_the_letter(store: AnyStore, subject: str) -> None:
+    data = {"text": 'a\nb\\n,"{}', "none": None}
+    sent = [
+        event(),
+        event(subject=subject, data=data),
+        event(data="\n", time=T0.isoformat()),
+        event(subject="z", source="NULL", action='"\\'),
+        event(data=None),
+    ]
+    results = await store.keep(sent, False)
+    assert [one.seq for one in results] == list(range(results[0].seq, results[0].seq + len(sent)))
+    stored = await log(store)
+    assert [(one.id, one.source, one.action, one.subject) for one in stored] == [
+        (one.id, one.source, one.action, one.subject) for one in sent
+    ]
+    assert [bytes(one.data).decode() for one in stored] == [one.data or "null" for one in sent]
+    assert [one.time for one in stored] == [one.time or kept.at for one, kept in zip(sent, results, strict=True)]
+
+
 async def test_a_resend_is_a_duplicate_of_the_first(store: AnyStore, keep: Keep) -> None:
     (first,) = await keep(event("1", data={"a": 1, "b": 2}))
     (again,) = await keep(event("1", data={"b": 2, "a": 1}))
