@@ -9,7 +9,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -54,11 +54,11 @@ class SqlReader:
         self._engine = engine
         self._explain = explain
         self._dialect = engine.dialect.name
+        self._under_way: set[asyncio.Task[Page]] = set()
 
     async def page(self, query: PageQuery) -> Page:
         """At most `query.limit` events."""
-        async with self._connection() as connection:
-            return await self._page(connection, query)
+        return await self._to_its_end(self._read(query))
 
     async def scan(self, query: PageQuery) -> AsyncIterator[Page]:
         """All of it, page by page. What comes in meanwhile is not waited for."""
@@ -101,6 +101,23 @@ class SqlReader:
         async with self._connection() as connection:
             rows = await connection.execute(statement)
             return [Count(tuple(row[:-2]), int(row[-2]), row[-1]) for row in rows]
+
+    async def _read(self, query: PageQuery) -> Page:
+        async with self._connection() as connection:
+            return await self._page(connection, query)
+
+    async def _to_its_end(self, reading: Coroutine[Any, Any, Page]) -> Page:
+        """What is read, even if nobody waits for it any longer: a client that goes away in the middle of a stream
+        would have its connection broken off, which the driver does not survive in good order."""
+        task = asyncio.create_task(reading)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Page]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # asked for, so that nothing is said where nobody waited
 
     async def _page(self, connection: AsyncConnection, query: PageQuery) -> Page:
         scans = _window(query.filter)
