@@ -22,7 +22,7 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
 
-bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: three minutes, not an hour)
+bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: some minutes, not an hour)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: .venv/.dev ## Format the code and mend what the linter can mend
