@@ -115,7 +115,7 @@ class Stall:
 class Connection(HttpToolsProtocol):
     """One client's connection."""
 
-    def __init__(self, *arguments: Any, shortcuts: Shortcuts, stall: "Stall", **named: Any) -> None:
+    def __init__(self, *arguments: Any, shortcuts: Shortcuts, stall: Stall, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._shortcuts = shortcuts
         self._stall = stall

@@ -301,12 +301,5 @@ def _stored(event: Event, seq: int, at: datetime) -> Stored:
 
 
 def _waiting(event: Event, at: datetime) -> Spooled:
-    return Spooled(
-        id=event.id,
-        source=event.source,
-        action=event.action,
-        subject=event.subject,
-        time=event.time or at,
-        received_at=at,
-        data=msgspec.Raw(b"null" if event.data is None else event.data.encode()),
-    )
+    stored = _stored(event, 0, at)
+    return Spooled(**{field: getattr(stored, field) for field in Spooled.__struct_fields__})

@@ -127,10 +127,10 @@ async def vet(client: Redis) -> bool:
     fsync = await _appendfsync(client)
     if fsync != "always":
         raise Refused(f"the spool's Redis may answer before it writes to disk: appendfsync is {fsync}, not always")
-    return await _haswaitaof(client)
+    return await _has_waitaof(client)
 
 
-async def _haswaitaof(client: Redis) -> bool:
+async def _has_waitaof(client: Redis) -> bool:
     try:
         # For nobody, no longer than a millisecond: whether it is there, and allowed.
         await waitaof(client, 0, 1)

@@ -82,8 +82,6 @@ JOIN event_ids k ON k.key = t.key AND k.hash = t.untimed JOIN events e ON e.seq 
 """
 
 Record = tuple[object, ...]
-
-
 Lines = tuple[int, Sequence[datetime | None], str, str, str, str, str]  # how many, their times, columns of text
 
 
