@@ -206,7 +206,7 @@ def _untested(fates: Mapping[str, Fate], readings: Readings, bites: Sequence[Bit
     if faulty and not bites:
         reasons.append("the fault log has no fault in it")
     return reasons + [
-        f"fault {bite.fault} ({bite.kind} {bite.target}) did not bit: {_why(bite)}"
+        f"fault {bite.fault} ({bite.kind} {bite.target}) did not bite: {_why(bite)}"
         for bite in bites
         if not bite.bit
     ]
