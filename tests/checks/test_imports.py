@@ -96,7 +96,8 @@ probe.conduct     | asyncio http                   | probe probe.client probe.fa
                                                      probe.load probe.readers probe.schedule probe.verdict \
                                                      probe.views probe.watch
 probe.report      |                                | probe.verdict
-probe.html        |                                | probe.history probe.verdict
+probe.timeline    |                                | probe probe.availability probe.history probe.verdict
+probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
 probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
                                                      probe.html probe.ledger probe.report probe.schedule \
                                                      probe.verdict

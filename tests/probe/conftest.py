@@ -128,7 +128,13 @@ async def start() -> AsyncIterator[Start]:
 
 async def sent(path: Path, more: int) -> None:
     """Wait until the ledger tells of so many more requests."""
-    had = path.read_bytes().count(b'"sent"') if path.exists() else 0
+    wanted = _sent(path) + more
     async with asyncio.timeout(TIMEOUT):
-        while not path.exists() or path.read_bytes().count(b'"sent"') < had + more:
+        while True:
+            if _sent(path) >= wanted:
+                return
             await asyncio.sleep(0.02)
+
+
+def _sent(path: Path) -> int:
+    return path.read_bytes().count(b'"sent"') if path.exists() else 0
