@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import msgspec
 
 from app.probe import readers
-from app.probe.client import client
+from app.probe.client import Caller
 from app.probe.faults import Fault
 from app.probe.history import ACKNOWLEDGED, History, history
 from app.probe.ledger import Began, Ledger
@@ -28,6 +28,10 @@ Say = Callable[[str], None]
 Faults = Callable[[], Sequence[Fault] | None]
 
 
+class _Described(msgspec.Struct):
+    info: dict[str, str]
+
+
 @dataclass(slots=True)
 class Run:
     """A run under way. `stop` ends its load early; `say` is told once a second how it goes."""
@@ -41,13 +45,13 @@ class Run:
     async def verdict(self, faults: Faults) -> tuple[Verdict, History]:
         """Load, read, judge. Raises OSError where the ledger cannot be written, FaultLogError."""
         tail, stale, watch = Tail(self.plan), list[str](), Watch()
-        self.ledger.append(
-            Began(plan=self.plan, at=time.monotonic_ns(), wall=time.time(), version=await _version(self.plan))
-        )
+        version = await _version(self.plan)
+        load = Load(self.plan, self.ledger, watch)
+        self.ledger.append(Began(plan=self.plan, at=time.monotonic_ns(), wall=time.time(), version=version))
         polls = [readers.poll(self.plan, url, self.ledger) for url in range(len(self.plan.urls))]
         async with _beside(tail.run()):
             async with _beside(*polls, readers.reread(self.plan, watch, stale), self._tell(watch)):
-                await Load(self.plan, self.ledger, watch).run(self.stop, self.settle)
+                await load.run(self.stop, self.settle)
             found = history(self.ledger.records)
             readings = await read_back(found, self.settle, self.say, tail)
         stale += readings.stale
@@ -104,7 +108,9 @@ async def _views(found: History, copies: Sequence[Copy]) -> list[View]:
         for view in (_same(copy.events, whole), *await views(copy.url, found, copy.events)):
             known = merged.get(view.name)
             if known is None or (known.agrees and not view.agrees):
-                told = view if view.agrees or len(copies) == 1 else view._replace(detail=f"{copy.url}: {view.detail}")
+                told = (
+                    view if view.agrees or len(copies) == 1 else view._replace(detail=f"{copy.url}: {view.detail}")
+                )
                 merged[view.name] = told
     return list(merged.values())
 
@@ -112,15 +118,17 @@ async def _views(found: History, copies: Sequence[Copy]) -> list[View]:
 def _same(events: Sequence[Stored], whole: Sequence[Stored] | None) -> View:
     if events == whole:
         return View("full")
-    return View("full", agrees=False, detail=f"{len(events)} events, and {len(whole or ())} through the first replica")
+    return View(
+        "full", agrees=False, detail=f"{len(events)} events, and {len(whole or ())} through the first replica"
+    )
 
 
 async def _version(plan: Plan) -> str | None:
     """The collector's version, as it says."""
     for url in plan.urls:
-        with contextlib.suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
-            async with client(url) as http:
-                return str((await http.get("/openapi.json")).json()["info"]["version"])
+        reply = await Caller(url, keep=0).get("/openapi.json")
+        with contextlib.suppress(msgspec.MsgspecError):
+            return str(msgspec.json.decode(reply.body, type=_Described).info["version"])
     return None
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.probe.answer import Said, said
-from app.probe.client import Poster, Reply
+from app.probe.client import Caller, Reply
 from app.probe.ledger import Answered, Ended, Ledger, Sent
 from app.probe.schedule import Plan
 from app.probe.watch import Watch
@@ -48,18 +48,21 @@ class Load:
         self._plan = plan
         self._ledger = ledger
         self._watch = watch
-        self._posters = [
-            Poster(plan.urls[plan.url(worker)], fresh=plan.fresh(worker)) for worker in range(plan.workers)
+        self._callers = [
+            Caller(plan.urls[plan.url(worker)], keep=0 if plan.fresh(worker) else 1)
+            for worker in range(plan.workers)
         ]
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._queue: list[_Parcel] = []
         self._open = 0  # in the queue, or just sent from it
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._over = False
         self._chance = random.Random(plan.seed)  # noqa: S311 - it spreads retries, it guards nothing
 
     async def run(self, stop: asyncio.Event, settle: float) -> None:
-        """Send until the plan is done or `stop` is set; then up to `settle` seconds for what is not acknowledged."""
-        tail = [asyncio.create_task(self._knock()) for _ in self._posters]
+        """Send until the plan is done or `stop` is set; then wait `settle` seconds for what is still open."""
+        tail = [asyncio.create_task(self._knock()) for _ in self._callers]
         firsts: set[asyncio.Task[None]] = set()
         async for parcel in self._parcels(stop):
             await self._slots.acquire()
@@ -67,14 +70,15 @@ class Load:
             firsts.add(task)
             task.add_done_callback(firsts.discard)
         self._ledger.append(Ended(at=time.monotonic_ns(), wall=time.time()))
-        patience = time.monotonic() + settle
-        await asyncio.gather(*firsts)
-        while self._open and time.monotonic() < patience:
-            await asyncio.sleep(LOOK)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(settle):
+                await asyncio.gather(*map(asyncio.shield, firsts))
+                await self._empty.wait()
         self._over = True
+        await asyncio.gather(*firsts)
         await asyncio.gather(*tail)
-        for poster in self._posters:
-            await poster.close()
+        for caller in self._callers:
+            caller.close()
 
     async def _parcels(self, stop: asyncio.Event) -> AsyncIterator[_Parcel]:
         self._watch.begin()
@@ -101,6 +105,7 @@ class Load:
             pause = QUICK_PAUSE * parcel.attempt * self._chance.uniform(0.5, 1)
             if parcel.attempt == QUICK_ATTEMPTS or (reply.retry_after or 0) > pause:
                 self._open += 1
+                self._empty.clear()
                 self._put_off(parcel, reply)
                 return
             await asyncio.sleep(pause)
@@ -114,11 +119,13 @@ class Load:
                 continue
             parcel = heapq.heappop(self._queue)
             what, reply = await self._send(parcel)
-            if not what.again:
-                self._open -= 1
+            if what.again:
+                self._put_off(parcel, reply)
+                await asyncio.sleep(self._chance.uniform(*SLOW_PAUSE))
                 continue
-            self._put_off(parcel, reply)
-            await asyncio.sleep(self._chance.uniform(*SLOW_PAUSE))
+            self._open -= 1
+            if not self._open:
+                self._empty.set()
 
     def _put_off(self, parcel: _Parcel, reply: Reply) -> None:
         pause = max(self._chance.uniform(*SLOW_PAUSE), (reply.retry_after or 0) * self._chance.uniform(1, 1.2))
@@ -138,7 +145,7 @@ class Load:
                 wall=time.time(),
             )
         )
-        reply = await self._posters[self._plan.worker(parcel.number)].post(parcel.body)
+        reply = await self._callers[self._plan.worker(parcel.number)].post("/events", parcel.body)
         answered = self._answered(parcel, what := self._said(parcel, reply), reply)
         self._ledger.append(answered)
         self._watch.note(answered, parcel.due, self._plan.events(parcel.id))
