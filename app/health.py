@@ -1,8 +1,8 @@
 """What healthy and ready mean.
 
 Healthy: every loop of this process has turned lately; nothing outside the process is touched, since a database
-that blinks must not restart a fleet. Ready: this process can keep an event, as of a check in the background, and as
-the commits show by themselves.
+that blinks must not restart a fleet. Ready: this process can keep an event, as of a check in the background and of
+what becomes of the commits.
 """
 
 import asyncio
@@ -201,7 +201,9 @@ class Readiness:
     def _commits(self) -> Part:
         if self._stalled:
             return Part("commits", ok=False, detail=f"one has been under way for more than {STALLED_AFTER:g} s")
-        return Part("commits", ok=not self.commits_fail, detail="the last one failed" if self.commits_fail else "well")
+        return Part(
+            "commits", ok=not self.commits_fail, detail="the last one failed" if self.commits_fail else "well"
+        )
 
     async def run(self, beat: Beat) -> None:
         """The loop: also measures how late the event loop is."""

@@ -71,6 +71,7 @@ async def connected(server: PostgresServer) -> AsyncIterator[asyncpg.Connection]
 
 
 async def _waiting_for(connection: asyncpg.Connection, what: str) -> int:
+    await connection.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = $1 OR wait_event = $1"
     return int(await connection.fetchval(query, what))
 

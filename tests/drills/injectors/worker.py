@@ -44,7 +44,7 @@ async def kill_draining(
         async with Redis.from_url(spool.url()) as client:
             left = int(await client.xlen(ENTRIES))
         process.resume()
-        caught = await until(partial(_waits_in_a_statement, connection, process), PATIENCE / 2)
+        caught = await until(partial(_waits_in_a_statement, connection, process), PATIENCE / 3)
         pid, restarts = process.pid, len(pod.restarts)
         process.kill()
     seen = await restarted(pod, supervisor, pid, restarts)
@@ -68,6 +68,7 @@ async def _connected_soon(server: PostgresServer) -> AsyncIterator[asyncpg.Conne
 
 
 async def _waits_in_a_statement(connection: asyncpg.Connection, process: CollectorProcess) -> bool:
+    await connection.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
     ports = [one.laddr.port for one in psutil.Process(process.pid).net_connections("tcp")]
     query = """SELECT count(*) FROM pg_stat_activity
         WHERE application_name = 'collector writer' AND wait_event_type = 'Lock' AND client_port = ANY($1)"""
