@@ -12,9 +12,9 @@ import httpx
 import msgspec
 
 from app.probe.client import reader
+from app.probe.findings import Stored, View
 from app.probe.history import History
 from app.probe.readers import PAGE, Unreadable, decoded, get, next_cursor
-from app.probe.verdict import Stored, View
 
 NEWEST = 50
 MARGIN = timedelta(hours=1)  # around the run, for clocks that differ
