@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from app.probe import readers
-from app.probe.client import Caller
+from app.probe.client import reader
 from app.probe.faults import Fault
 from app.probe.findings import Copy, Readings, Stored, View
 from app.probe.history import ACKNOWLEDGED, History, history
 from app.probe.ledger import Began, Ledger
 from app.probe.load import Load
+from app.probe.readers import Unreadable, decoded, get
 from app.probe.schedule import Plan
 from app.probe.tails import Tail, tails
 from app.probe.verdict import Verdict, judge
@@ -29,8 +30,15 @@ Say = Callable[[str], None]
 Faults = Callable[[], Sequence[Fault] | None]
 
 
+class _Info(msgspec.Struct):
+    version: str
+
+
 class _Described(msgspec.Struct):
-    info: dict[str, str]
+    info: _Info
+
+
+_description = msgspec.json.Decoder(_Described).decode
 
 
 @dataclass(slots=True)
@@ -128,9 +136,10 @@ def _same(events: Sequence[Stored], whole: Sequence[Stored] | None) -> View:
 async def _version(plan: Plan) -> str | None:
     """The collector's version, as it says."""
     for url in plan.urls:
-        reply = await Caller(url, keep=0).get("/openapi.json")
-        with contextlib.suppress(msgspec.MsgspecError):
-            return str(msgspec.json.decode(reply.body, type=_Described).info["version"])
+        with contextlib.suppress(Unreadable):
+            async with reader(url) as http:
+                answer = await get(http, "/openapi.json", {})
+                return decoded(_description, answer.content).info.version
     return None
 
 

@@ -51,7 +51,7 @@ async def test_kill_9_loses_nothing_and_the_fault_bit(
         "--rate",
         "60",
         "--for",
-        "6s",
+        "5s",
         "--ledger",
         str(ledger),
         "--faults",
