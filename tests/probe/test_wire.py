@@ -71,7 +71,11 @@ async def test_a_connection_that_the_other_side_ends_is_not_used_again() -> None
         caller = Caller(url)
         for _ in range(3):
             assert (await caller.post("/events", b"{}")).status == 201
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(30):
+                while True:
+                    if len(asked) != 2 or all(wire.closed for wire in caller._idle):
+                        break
+                    await asyncio.sleep(0.005)
         caller.close()
     assert [int(one[:1]) for one in asked] == [1, 2, 3]
 
