@@ -130,10 +130,10 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended. Its timers would hold on to it where a client has reset it."""
         super().connection_lost(exc)
-        if self._idling is not None:
-            self._idling.cancel()
-        if self._stalling is not None:
-            self._stalling.cancel()
+        for timer in (self._idling, self._stalling):
+            if timer is not None:
+                timer.cancel()
+        self._idling = self._stalling = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -220,7 +220,8 @@ class Connection(HttpToolsProtocol):
         self._idle_from = 0.0
 
     def _end_idle(self) -> None:
-        rest = self._idle_from + self.timeout_keep_alive - self.loop.time() if self._idle_from else self.timeout_keep_alive
+        idle = self.loop.time() - self._idle_from if self._idle_from else 0.0
+        rest = self.timeout_keep_alive - idle
         if rest > 0:
             self._idling = self.loop.call_later(rest, self._end_idle)
         else:
