@@ -102,10 +102,11 @@ probe.conduct     | asyncio msgspec                | probe probe.client probe.fa
                                                      probe.watch
 probe.report      |                                | probe.findings probe.verdict
 probe.timeline    |                                | probe probe.availability probe.history probe.verdict
+probe.progress    |                                |
 probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
 probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
-                                                     probe.html probe.ledger probe.report probe.schedule \
-                                                     probe.verdict
+                                                     probe.html probe.ledger probe.progress probe.report \
+                                                     probe.schedule probe.verdict
 cli               |                                | about settings main migrate background letters probe.command
 """
 
