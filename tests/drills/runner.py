@@ -56,10 +56,12 @@ async def run(
     *,
     seed: int = 0,
     keep: Path | None = None,
+    patience: float = 1,
     make_rig: MakeRig = on_processes,
 ) -> Outcome:
     """Run one drill.
 
+    `patience` makes the expected times so much longer, for a machine that is busy with other things.
     `module` is what its collectors and workers are started by, such as "tests.drills.planted BUG"; `seed` jitters
     its schedule; `keep` is the folder in which what a drill that was not clean leaves behind is kept.
     """
@@ -76,7 +78,7 @@ async def run(
         return outcome(result="skipped", reasons=[str(reason)])
     except (ProbeError, TimeoutError, OSError, RuntimeError, ExceptionGroup) as error:
         return outcome(result="invalid", reasons=[_in_words(error)], kept=_kept(folder, scenario.name, keep))
-    result, reasons = _judged(scenario, found)
+    result, reasons = _judged(scenario, found, patience)
     return outcome(
         result=result,
         reasons=reasons,
@@ -128,11 +130,11 @@ class _Drill:
             self._log.end(number, effect)
 
 
-def _judged(scenario: Scenario, found: Measured) -> tuple[Result, list[str]]:
+def _judged(scenario: Scenario, found: Measured, patience: float) -> tuple[Result, list[str]]:
     verdict, reasons = found.report["verdict"], list(found.report["reasons"])
     if verdict == "untested":
         return "invalid", reasons
-    reasons += missed(scenario.expect, found)
+    reasons += missed(scenario.expect, found, patience)
     return ("red" if reasons or verdict != "clean" else "clean"), reasons
 
 
