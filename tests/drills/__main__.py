@@ -48,7 +48,8 @@ def _drilled(one: Scenario, options: argparse.Namespace, seed: int) -> Outcome:
     began = time.monotonic()
     print(f"{one.name} ...", end=" ", flush=True)
     outcome = asyncio.run(run(one, options.module, seed=seed, keep=options.keep, patience=options.patience))
-    load = f"{os.getloadavg()[0] / (os.cpu_count() or 1):.1f}"  # times where something else had the machine say little
+    # Where something else had the machine, times say little.
+    load = f"{os.getloadavg()[0] / (os.cpu_count() or 1):.1f}"
     print(f"{outcome.result}, {time.monotonic() - began:.0f} s, load {load} a core", flush=True)
     for fault in outcome.report["faults"] if outcome.report else ():
         print(f"    {fault['kind']} {fault['target']}: {fault['effect'] or 'nothing was seen of it'}")

@@ -5,6 +5,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,6 +96,7 @@ class _Drill:
         self._rig = rig
         self._log = FaultLog(folder / "faults.jsonl", scenario=scenario.name, seed=seed)
         self._jitter = random.Random(seed)
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         with_faults = self._log.path if scenario.faults else None
         self._probe = Probe(rig.urls, scenario.load, folder, faults=with_faults, seed=seed)
 
@@ -122,12 +124,13 @@ class _Drill:
 
     async def _inject(self, fault: Fault, verb: Verb, later: float) -> None:
         await asyncio.sleep(fault.at + later)
-        number = self._log.begin(kind=fault.do, target=fault.target)
-        effect = None
-        try:
-            effect = await verb(fault.lasts)
-        finally:
-            self._log.end(number, effect)
+        async with self._turns[fault.target]:  # nobody is hit who is not back on his feet
+            number = self._log.begin(kind=fault.do, target=fault.target)
+            effect = None
+            try:
+                effect = await verb(fault.lasts)
+            finally:
+                self._log.end(number, effect)
 
 
 def _judged(scenario: Scenario, found: Measured, patience: float) -> tuple[Result, list[str]]:
