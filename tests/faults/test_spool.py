@@ -57,6 +57,7 @@ async def test_what_was_answered_202_is_drained_once_and_in_order(
     back = datetime.now().astimezone()
     await asyncio.to_thread(server.start)
     await drained(spool_env)
+    await until_part(process, "database")  # the worker may know it before the collector does
     stored = await read(process, "away")
     assert [one["id"] for one in stored] == ids
     for answer, one in zip(answers, stored, strict=True):
