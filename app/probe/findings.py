@@ -87,3 +87,9 @@ def followed(seen: Seen, events: Sequence[Stored]) -> dict[str, int]:
         "disordered": sum(after < before for before, after in pairwise(shown)),
         "vanished": len(set(shown) - stored),
     }
+
+
+def missed(tails: Mapping[str, Seen], events: Sequence[Stored]) -> list[str]:
+    """The ids of the events that one of the tails was not shown, in order."""
+    shown = [{seq for seq, _ in seen} for seen in tails.values()]
+    return sorted({event.id for event in events if any(event.seq not in seqs for seqs in shown)})

@@ -82,13 +82,18 @@ def _promises(verdict: Verdict) -> Iterator[str]:
     yield from _said("promises", "each of these must be 0")
     for name, meaning in MEANINGS.items():
         yield f"{verdict.events[name]:>14,}  {name.replace('_', ' ')}: {meaning}"
-        for named in verdict.named.get(name, ()):
-            yield from _wrapped(" " * 18, f"{named.id}: {named.ledger}")
-        if verdict.events[name] > NAMED:
-            yield f"{'':18}and {verdict.events[name] - NAMED:,} more"
+        yield from _named(verdict, name, verdict.events[name])
     tail = verdict.tail
     what = f"{tail['gaps']:,} gaps, {tail['doubled']:,} doubled, {tail['disordered']:,} out of order"
     yield f"{sum(tail.values()):>14,}  in the tails: {what}, {tail['vanished']:,} vanished"
+    yield from _named(verdict, "missed", len(verdict.named.get("missed", ())))
+
+
+def _named(verdict: Verdict, finding: str, count: int) -> Iterator[str]:
+    for named in verdict.named.get(finding, ()):
+        yield from _wrapped(" " * 18, f"{named.id}: {named.ledger}")
+    if count > NAMED:
+        yield f"{'':18}and {count - NAMED:,} more"
 
 
 def _views(views: Mapping[str, str]) -> Iterator[str]:
@@ -130,8 +135,8 @@ def _fault(bite: Bite) -> str:
 
 def _proof(verdict: Verdict) -> Iterator[str]:
     requests, below = verdict.proof["requests"], verdict.proof["below"]
-    if requests and below is not None:
-        yield f"{requests:,} acknowledged requests: if none is broken, fewer than {below:.2g} of all are (3/N)"
+    if verdict.verdict == "clean" and below is not None:
+        yield f"of {requests:,} acknowledged requests none was broken, so fewer than {below:.2g} of all are (3/N)"
     yield HONESTY
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from app.probe import availability
 from app.probe.faults import Fault
-from app.probe.findings import Readings, findings, followed
+from app.probe.findings import Readings, findings, followed, missed
 from app.probe.history import ACKNOWLEDGED, Fate, History
 
 NAMED = 10  # ids of each finding that are named
@@ -114,7 +114,9 @@ def judge(history: History, readings: Readings, faults: Sequence[Fault] | None =
         faults=bites,
         proof={"requests": acknowledged, "below": 3 / acknowledged if acknowledged else None},
         named={
-            name: [Named(id_, _said_of(history, id_)) for id_ in ids[:NAMED]] for name, ids in found.items() if ids
+            name: [Named(id_, _said_of(history, id_)) for id_ in ids[:NAMED]]
+            for name, ids in (found | {"missed": missed(readings.tails, stored or ())}).items()
+            if ids
         },
     )
 

@@ -219,6 +219,7 @@ def test_a_tail_that_missed_repeated_or_went_back_is_found(run: Made, chance: Ra
         )
         assert (verdict.verdict, found(verdict)) == ("broken", {name: 1})
         assert verdict.reasons == [f"stream: {name.removeprefix('tail ')} 1"]
+        assert [one.id for one in verdict.named.get("missed", [])] == [seen[place][1]] * (name == "tail gaps")
 
 
 @explored
