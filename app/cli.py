@@ -1,4 +1,4 @@
-"""The command: `collector serve | worker | migrate | dead-letters`. Each imports what it needs."""
+"""The command: `collector serve | worker | migrate | dead-letters | probe`. Each imports what it needs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +14,9 @@ commands:
   migrate    bring the database's schema to what this version needs, then exit
   dead-letters list|replay [--id ID]...
              what the spool took and the database did not: show it, or try to store it again
+  probe      load a collector, remember what it promised, read everything back, and judge
+  probe verify
+             audit the events of an earlier probe
 
 `{NAME} COMMAND --help` shows every setting with its default. Each is also an environment variable
 (`--retention-days 30` is RETENTION_DAYS=30) and a key of the TOML file that --config names.
@@ -39,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(NAME, VERSION)
         sys.exit(0)
     name, *options = words
+    if name == "probe":
+        sys.exit(_probe(options))
     if name == "dead-letters":
         ids, options = _ids(options)
         name, options = " ".join((name, *options[:1])), options[1:]
@@ -78,6 +83,12 @@ def _worker(settings: Settings) -> int:
     from app.background import work  # noqa: PLC0415
 
     return work(settings)
+
+
+def _probe(words: Sequence[str]) -> int:
+    from app.probe.command import main  # noqa: PLC0415
+
+    return main(words)
 
 
 def _list_letters(settings: Settings) -> int:
