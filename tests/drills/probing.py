@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from tests.process import ROOT
 
 Report = dict[str, Any]
 STARTED_WITHIN = 30.0  # seconds
-BEYOND = 60.0  # seconds that it may take beyond the load and the settling
+BEYOND = 60.0  # seconds that it may take after the load, beyond the settling
+LONG = 600.0  # seconds
 UNDER_WAY = 10  # requests after which the load has begun
 POLL = 0.02  # seconds
 SOURCE = "collector.probe/"
@@ -31,8 +33,10 @@ class Probe:
         self.ledger = folder / "ledger.jsonl"
         self._errors = folder / "probe.log"
         self._report = folder / "report.json"
-        self._most = load.seconds + load.settle + BEYOND
-        words = [f"--rate={load.rate}", f"--for={load.seconds:g}s", f"--batch={load.batch}", f"--seed={seed}"]
+        self._end = load.settle + BEYOND
+        # Where there are faults, the load goes on until they are over, and is then told to end.
+        seconds = load.seconds if faults is None else LONG
+        words = [f"--rate={load.rate}", f"--for={seconds:g}s", f"--batch={load.batch}", f"--seed={seed}"]
         words += [f"--workers={load.workers}", f"--settle={load.settle:g}s", "--json"]
         words += ["--retry" if load.retry else "--no-retry", f"--ledger={self.ledger}"]
         words += [f"--html={folder / 'report.html'}", *([f"--faults={faults}"] if faults else [])]
@@ -56,14 +60,20 @@ class Probe:
         except TimeoutError:
             raise ProbeError(f"its load did not begin within {STARTED_WITHIN:g} s\n{self._said()}") from None
 
+    def end_load(self) -> None:
+        """Tell it that the load is to end; the verdict follows."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGINT)
+
     async def verdict(self) -> Report:
         """Wait for its end. Raises ProbeError."""
         assert self._process is not None
         try:
-            async with asyncio.timeout(self._most):
+            async with asyncio.timeout(self._end):
                 code = await self._process.wait()
         except TimeoutError:
-            raise ProbeError(f"it did not end within {self._most:g} s\n{self._said()}") from None
+            raise ProbeError(f"it did not end within {self._end:g} s\n{self._said()}") from None
         try:
             report: Report = json.loads(self._report.read_text())
         except ValueError:

@@ -31,7 +31,7 @@ POLICY = Policy(
     grace=30.0,
     backoff=1.0,
     backoff_most=10.0,
-    steady=60.0,
+    steady=2.0,
 )
 LAG = 0.5  # seconds until the front knows of a change
 SETTLES = 0.2  # seconds beyond the lag

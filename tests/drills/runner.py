@@ -4,6 +4,7 @@ import asyncio
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +20,7 @@ from tests.drills.scenario import Fault, Scenario
 from tests.guardian import guardian
 
 JITTER = 0.5  # seconds, at most, that a fault comes later than the scenario says
-QUIET = 1.0  # seconds after the load, in which nobody asks, before the database itself is asked
+AFTER = 2.0  # seconds that the load goes on after the last fault
 
 Result = Literal["clean", "red", "invalid", "skipped"]
 MakeRig = Callable[[Scenario, Path, str], Rig]
@@ -98,10 +99,14 @@ class _Drill:
     async def run(self) -> Measured:
         try:
             await self._probe.start()
+            began = time.monotonic()
             async with asyncio.TaskGroup() as tasks:
                 for fault in self._scenario.faults:
                     verb = self._rig.targets[fault.target][fault.do]
                     tasks.create_task(self._inject(fault, verb, self._jitter.uniform(0, JITTER)))
+            left = began + self._scenario.load.seconds - time.monotonic()
+            await asyncio.sleep(max(AFTER, left))
+            self._probe.end_load()
             report = await self._probe.verdict()
         finally:
             await self._probe.close()

@@ -48,8 +48,8 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `collector probe` is told."""
 
-    rate: Some = 200
-    seconds: Seconds = Seconds(10)
+    rate: Some = 100  # requests a second
+    seconds: Seconds = Seconds(10)  # at least; it goes on until all faults have been over for a while
     retry: bool = True
     batch: Some = 1
     workers: Some = 10
