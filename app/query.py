@@ -168,7 +168,7 @@ def cursor(value: str | None) -> int | None:
 
 
 def _counted(filter_: Filter) -> Filter:
-    """The one place that decides it: what nobody asks for by its source, and is no event of anybody's, is hidden."""
+    """The one place that decides it: events of no one's own count only where they are asked for by source."""
     return filter_ if filter_.sources else replace(filter_, but=PROBES)
 
 

@@ -9,6 +9,7 @@ Time is cut into buckets of 100 ms. A bucket is
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from app.probe.history import Attempt, History
 
@@ -64,7 +65,7 @@ def longest_gap(history: History) -> float:
     """Seconds between two acknowledgements, or before the first or after the last, during the load."""
     acks = acknowledgements(history)
     marks = [history.began, *acks, *([history.ended] if not acks or acks[-1] < history.ended else [])]
-    gaps = (after - before for before, after in zip(marks, marks[1:], strict=False) if before < history.ended)
+    gaps = (after - before for before, after in pairwise(marks) if before < history.ended)
     return max(gaps, default=0) / 1e9
 
 
@@ -74,7 +75,7 @@ def acknowledgements(history: History) -> list[int]:
 
 
 def first_ack_after(history: History, moments: Sequence[int]) -> float | None:
-    """The longest that one had to wait after any of these moments, in seconds; None: for ever, or there are none."""
+    """The longest wait after any of these moments, in seconds; None: for ever, or there are no moments."""
     acks = acknowledgements(history)
     places = [bisect_right(acks, moment) for moment in moments]
     if not moments or any(place == len(acks) for place in places):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import typer
+import uvloop
 
 from app.about import NAME
 from app.probe import faults, ledger
@@ -68,7 +69,8 @@ def address(text: str) -> str:
 
 
 Urls = Annotated[
-    list[str], typer.Argument(metavar="URL...", help="Where the collector is; several are its replicas.", parser=address)
+    list[str],
+    typer.Argument(metavar="URL...", help="Where the collector is; several are its replicas.", parser=address),
 ]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report with a timeline.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as one JSON object.")]
@@ -80,15 +82,32 @@ verify_app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exc
 @run_app.command(help=RUN_HELP)
 def run(
     urls: Urls,
+    *,
     rate: Annotated[float, typer.Option(min=0.1, max=5000, help="Requests a second.")] = 200,
-    for_: Annotated[float, typer.Option("--for", metavar="TIME", help="How long: 500ms, 60s, 5m, 2h.", parser=seconds)] = "60s",  # type: ignore[assignment]
+    for_: Annotated[
+        float, typer.Option("--for", metavar="TIME", help="How long: 500ms, 60s, 5m, 2h.", parser=seconds)
+    ] = "60s",  # type: ignore[assignment]
     retry: Annotated[bool, typer.Option(help="Send again, under the same id, what is not acknowledged.")] = True,
     batch: Annotated[int, typer.Option(min=1, max=1000, help="Events a request.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, max=200, help="Senders; every other one opens a connection a request.")] = 10,
-    settle: Annotated[float, typer.Option(metavar="TIME", help="How long retries, and then the spool, may take at the end.", parser=seconds)] = "30s",  # type: ignore[assignment]
-    seed: Annotated[int | None, typer.Option(help="Of texts and pauses; printed, so that a run can be had again.")] = None,
-    ledger_file: Annotated[Path | None, typer.Option("--ledger", metavar="FILE", help="Keep the history here, for `verify`.")] = None,
-    faults_file: Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="JSON lines of the faults that somebody injects meanwhile.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=200, help="Senders; every other one opens a connection a request.")
+    ] = 10,
+    settle: Annotated[
+        float,
+        typer.Option(
+            metavar="TIME", help="How long retries, and then the spool, may take at the end.", parser=seconds
+        ),
+    ] = "30s",  # type: ignore[assignment]
+    seed: Annotated[
+        int | None, typer.Option(help="Of texts and pauses; printed, so that a run can be had again.")
+    ] = None,
+    ledger_file: Annotated[
+        Path | None, typer.Option("--ledger", metavar="FILE", help="Keep the history here, for `verify`.")
+    ] = None,
+    faults_file: Annotated[
+        Path | None,
+        typer.Option("--faults", metavar="FILE", help="JSON lines of the faults that somebody injects meanwhile."),
+    ] = None,
     html_file: Html = None,
     as_json: Json = False,
 ) -> int:
@@ -105,14 +124,17 @@ def run(
     )
     with Ledger(ledger_file) as history_, _progress() as say:
         one = Run(plan, history_, settle, say)
-        verdict, found = asyncio.run(_run(one, faults_file))
+        verdict, found = uvloop.run(_run(one, faults_file))
     return _tell(verdict, found, html_file, as_json=as_json)
 
 
 @verify_app.command(help=VERIFY_HELP)
 def verify(
-    ledger_file: Annotated[Path, typer.Argument(metavar="LEDGER", help="What `collector probe --ledger` has written.")],
+    ledger_file: Annotated[
+        Path, typer.Argument(metavar="LEDGER", help="What `collector probe --ledger` has written.")
+    ],
     urls: Urls,
+    *,
     settle: Annotated[
         float, typer.Option(metavar="TIME", help="How long to wait for what is missing.", parser=seconds)
     ] = "1s",  # type: ignore[assignment]
@@ -123,7 +145,7 @@ def verify(
     found = history(ledger.read(ledger_file))
     found.plan = msgspec.structs.replace(found.plan, urls=tuple(urls))
     with _progress() as say:
-        verdict = judge(found, asyncio.run(read_back(found, settle, say)))
+        verdict = judge(found, uvloop.run(read_back(found, settle, say)))
     return _tell(verdict, found, html_file, as_json=as_json)
 
 

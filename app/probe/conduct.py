@@ -41,13 +41,13 @@ class Run:
     async def verdict(self, faults: Faults) -> tuple[Verdict, History]:
         """Load, read, judge. Raises OSError where the ledger cannot be written, FaultLogError."""
         tail, stale, watch = Tail(self.plan), list[str](), Watch()
-        self.ledger.append(
-            Began(plan=self.plan, at=time.monotonic_ns(), wall=time.time(), version=await _version(self.plan))
-        )
+        version = await _version(self.plan)
+        load = Load(self.plan, self.ledger, watch)
+        self.ledger.append(Began(plan=self.plan, at=time.monotonic_ns(), wall=time.time(), version=version))
         polls = [readers.poll(self.plan, url, self.ledger) for url in range(len(self.plan.urls))]
         async with _beside(tail.run()):
             async with _beside(*polls, readers.reread(self.plan, watch, stale), self._tell(watch)):
-                await Load(self.plan, self.ledger, watch).run(self.stop, self.settle)
+                await load.run(self.stop, self.settle)
             found = history(self.ledger.records)
             readings = await read_back(found, self.settle, self.say, tail)
         stale += readings.stale
@@ -104,7 +104,9 @@ async def _views(found: History, copies: Sequence[Copy]) -> list[View]:
         for view in (_same(copy.events, whole), *await views(copy.url, found, copy.events)):
             known = merged.get(view.name)
             if known is None or (known.agrees and not view.agrees):
-                told = view if view.agrees or len(copies) == 1 else view._replace(detail=f"{copy.url}: {view.detail}")
+                told = (
+                    view if view.agrees or len(copies) == 1 else view._replace(detail=f"{copy.url}: {view.detail}")
+                )
                 merged[view.name] = told
     return list(merged.values())
 
@@ -112,7 +114,9 @@ async def _views(found: History, copies: Sequence[Copy]) -> list[View]:
 def _same(events: Sequence[Stored], whole: Sequence[Stored] | None) -> View:
     if events == whole:
         return View("full")
-    return View("full", agrees=False, detail=f"{len(events)} events, and {len(whole or ())} through the first replica")
+    return View(
+        "full", agrees=False, detail=f"{len(events)} events, and {len(whole or ())} through the first replica"
+    )
 
 
 async def _version(plan: Plan) -> str | None:

@@ -66,7 +66,7 @@ class Fault:
 
 
 def read(path: Path) -> tuple[Fault, ...]:
-    """The faults of a log, in order of their begin. A last line that was cut off is no line. Raises FaultLogError."""
+    """The faults of a log, by their begin. A last line that was cut off is no line. Raises FaultLogError."""
     try:
         *lines, last = path.read_bytes().split(b"\n")
         return told([_line(text) for text in lines if text.strip()] + _whole(last))

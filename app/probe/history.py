@@ -22,7 +22,9 @@ class Attempt:
     @property
     def acknowledged(self) -> bool:
         """Whether there was a receipt for all of it."""
-        return self.answer is not None and self.answer.outcome == "ok" and "refused" not in self.answer.odd.values()
+        return (
+            self.answer is not None and self.answer.outcome == "ok" and "refused" not in self.answer.odd.values()
+        )
 
     def fate(self, place: int) -> Fate:
         """What it says of its event at this place."""
@@ -49,7 +51,7 @@ class Request:
         return next((one for one in self.attempts if one.acknowledged), None)
 
     def fate(self, place: int) -> Fate:
-        """What all of them together say of an event: a receipt stands, and what is in doubt once stays in doubt."""
+        """What they say together of an event: a receipt stands, and what was in doubt once stays in doubt."""
         fates = [one.fate(place) for one in self.attempts]
         if any(one.answer is not None and one.answer.status == CONFLICT for one in self.attempts):
             # Another event is said to be in its place. If it is there all the same, that was a lie.
@@ -104,7 +106,7 @@ def history(records: Iterable[Record]) -> History:
     """Put the lines together; the first must be `Began`."""
     first, *rest = records
     if not isinstance(first, Began):
-        raise ValueError("the first line is no run")
+        raise ValueError("the first line is no run")  # noqa: TRY004 - it is the wrong line, not the wrong type
     found = History(
         plan=first.plan, version=first.version, began=first.at, ahead=round(first.wall * 1e9) - first.at, ended=0
     )

@@ -81,7 +81,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="eve
 
 Record = Began | Sent | Answered | Polled | Ended
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 class Ledger:
@@ -123,7 +123,7 @@ def read(path: Path) -> list[Record]:
 
 def _line(text: bytes, number: int) -> Record:
     try:
-        return _decode(text)
+        return _decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"line {number}: {error}") from None
 

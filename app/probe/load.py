@@ -54,11 +54,13 @@ class Load:
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._queue: list[_Parcel] = []
         self._open = 0  # in the queue, or just sent from it
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._over = False
         self._chance = random.Random(plan.seed)  # noqa: S311 - it spreads retries, it guards nothing
 
     async def run(self, stop: asyncio.Event, settle: float) -> None:
-        """Send until the plan is done or `stop` is set; then up to `settle` seconds for what is not acknowledged."""
+        """Send until the plan is done or `stop` is set; then wait `settle` seconds for what is still open."""
         tail = [asyncio.create_task(self._knock()) for _ in self._posters]
         firsts: set[asyncio.Task[None]] = set()
         async for parcel in self._parcels(stop):
@@ -67,11 +69,12 @@ class Load:
             firsts.add(task)
             task.add_done_callback(firsts.discard)
         self._ledger.append(Ended(at=time.monotonic_ns(), wall=time.time()))
-        patience = time.monotonic() + settle
-        await asyncio.gather(*firsts)
-        while self._open and time.monotonic() < patience:
-            await asyncio.sleep(LOOK)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(settle):
+                await asyncio.gather(*map(asyncio.shield, firsts))
+                await self._empty.wait()
         self._over = True
+        await asyncio.gather(*firsts)
         await asyncio.gather(*tail)
         for poster in self._posters:
             await poster.close()
@@ -101,6 +104,7 @@ class Load:
             pause = QUICK_PAUSE * parcel.attempt * self._chance.uniform(0.5, 1)
             if parcel.attempt == QUICK_ATTEMPTS or (reply.retry_after or 0) > pause:
                 self._open += 1
+                self._empty.clear()
                 self._put_off(parcel, reply)
                 return
             await asyncio.sleep(pause)
@@ -114,11 +118,13 @@ class Load:
                 continue
             parcel = heapq.heappop(self._queue)
             what, reply = await self._send(parcel)
-            if not what.again:
-                self._open -= 1
+            if what.again:
+                self._put_off(parcel, reply)
+                await asyncio.sleep(self._chance.uniform(*SLOW_PAUSE))
                 continue
-            self._put_off(parcel, reply)
-            await asyncio.sleep(self._chance.uniform(*SLOW_PAUSE))
+            self._open -= 1
+            if not self._open:
+                self._empty.set()
 
     def _put_off(self, parcel: _Parcel, reply: Reply) -> None:
         pause = max(self._chance.uniform(*SLOW_PAUSE), (reply.retry_after or 0) * self._chance.uniform(1, 1.2))

@@ -1,4 +1,4 @@
-"""The readers: one who follows the cursor all the time, one who reads everything now and then, one who asks /readyz.
+"""The readers: one follows the cursor all the time, one reads everything now and then, one asks /readyz.
 
 The tail follows closely, so that it is there when an event becomes visible behind a cursor that has been given
 out. It goes on through another replica with the same cursor where one does not answer.
@@ -52,7 +52,7 @@ class Tail:
         self.seen: list[tuple[int, str]] = []
         self._plan = plan
         self._cursor: str | None = None
-        self._turns = 0  # that have ended
+        self._looked = asyncio.Event()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -66,7 +66,7 @@ class Tail:
                     turn += 1
                     await asyncio.sleep(AWAY_PAUSE)
                 else:
-                    self._turns += 1
+                    self._looked.set()
                     await asyncio.sleep(0 if grew else TAIL_PAUSE)
 
     async def catch_up(self, through: int, seconds: float) -> bool:
@@ -74,12 +74,15 @@ class Tail:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while int(self._cursor or 0) < through:
-                    await asyncio.sleep(TAIL_PAUSE)
-                turns = self._turns
-                while self._turns < turns + 2:
-                    await asyncio.sleep(TAIL_PAUSE)
+                    await self._next_look()
+                for _ in range(2):
+                    await self._next_look()
                 return True
         return False
+
+    async def _next_look(self) -> None:
+        self._looked.clear()
+        await self._looked.wait()
 
     async def _look(self, http: httpx.AsyncClient) -> bool:
         asked = {"source": self._plan.source, "order": "asc", "limit": str(PAGE)}
@@ -110,7 +113,9 @@ async def _all(http: httpx.AsyncClient, source: str) -> AsyncIterator[Stored]:
 async def _lines(http: httpx.AsyncClient, source: str) -> AsyncIterator[bytes]:
     left = b""
     try:
-        async with http.stream("GET", "/events", params={"source": source, "order": "asc"}, headers=NDJSON) as answer:
+        async with http.stream(
+            "GET", "/events", params={"source": source, "order": "asc"}, headers=NDJSON
+        ) as answer:
             if answer.status_code != 200:
                 raise Unreadable(f"GET /events answered {answer.status_code}")
             async for piece in answer.aiter_bytes():

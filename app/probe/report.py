@@ -38,7 +38,9 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     yield ""
     yield from _promises(verdict)
     yield ""
-    yield from _said("views", ", ".join(f"{name} {'agrees' if said == OK else said}" for name, said in verdict.views.items()))
+    yield from _said(
+        "views", ", ".join(f"{name} {'agrees' if said == OK else said}" for name, said in verdict.views.items())
+    )
     yield from _said("available", *_availability(verdict))
     yield from _said("latency", *_latencies(verdict))
     yield from _said("/readyz", _health(verdict.health))
@@ -60,10 +62,11 @@ def _run(verdict: Verdict) -> Iterator[str]:
 
 def _requests(verdict: Verdict) -> Iterator[str]:
     requests, events = verdict.requests, verdict.events
-    statuses = requests["by_status"]
-    by_status = ", ".join(f"{count:,} × {status}" for status, count in statuses.items()) if isinstance(statuses, dict) else ""
-    yield from _said("requests", f"{requests['sent']:,} sent, {requests['attempts']:,} attempts: {by_status or 'no answer'}")
-    yield f"{requests['errors_without_retry']:>14,}  errors without retry (of the first attempts)"
+    by_status = ", ".join(f"{count:,} × {status}" for status, count in requests.by_status.items())
+    yield from _said(
+        "requests", f"{requests.sent:,} sent, {requests.attempts:,} attempts: {by_status or 'no answer'}"
+    )
+    yield f"{requests.errors_without_retry:>14,}  errors without retry (of the first attempts)"
     if verdict.run["batch"] != 1:
         yield from _said("events", f"{events['sent']:,} sent")
     committed, spooled = events["committed"], events["spooled"]
@@ -89,10 +92,15 @@ def _promises(verdict: Verdict) -> Iterator[str]:
 
 def _availability(verdict: Verdict) -> Iterator[str]:
     found = verdict.availability
-    yield f"{found['unavailable_seconds']} s unavailable, longest gap between receipts {found['longest_gap_seconds']} s"
+    gap = found["longest_gap_seconds"]
+    yield f"{found['unavailable_seconds']} s unavailable, longest gap between receipts {gap} s"
     if verdict.faults:
         after = found["first_ack_after_fault_seconds"]
-        yield "after a fault none came" if after is None else f"first receipt at most {after:.3f} s after a fault's end"
+        yield (
+            "after a fault none came"
+            if after is None
+            else f"first receipt at most {after:.3f} s after a fault's end"
+        )
 
 
 def _latencies(verdict: Verdict) -> Iterator[str]:
@@ -109,13 +117,14 @@ def _health(health: Mapping[str, float]) -> str:
 
 def _fault(bite: Bite) -> str:
     lasted = "did not end" if bite.end is None else f"{bite.end - bite.begin:.1f} s"
-    return f"{bite.kind} {bite.target}, {lasted}, {bite.under_way:,} requests under way; {bite.effect or 'no effect was seen'}"
+    effect = bite.effect or "no effect was seen"
+    return f"{bite.kind} {bite.target}, {lasted}, {bite.under_way:,} requests under way; {effect}"
 
 
 def _proof(verdict: Verdict) -> Iterator[str]:
     requests, below = verdict.proof["requests"], verdict.proof["below"]
     if requests and below is not None:
-        yield f"{requests:,} acknowledged requests: if all is clean, fewer than {below:.2g} of all break a promise (3/N)"
+        yield f"{requests:,} acknowledged requests, none broken: fewer than {below:.2g} of all are (3/N)"
     yield HONESTY
 
 
@@ -126,4 +135,6 @@ def _said(title: str, *sentences: str) -> Iterator[str]:
 
 
 def _wrapped(begin: str, text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False
+    )

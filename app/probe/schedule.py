@@ -15,7 +15,9 @@ import msgspec
 from app.query import PROBES
 
 ACTION = "probe"
-LETTERS = "abcdefghijklmnopqrstuvwxyz 0123456789äßé€“”‰中文😀\"\\/\u2028\u00a0<>&'{}[]"  # what is often spelt wrongly
+LETTERS = (
+    "abcdefghijklmnopqrstuvwxyz 0123456789äßé€“”‰中文😀\"\\/\u2028\u00a0<>&'{}[]"  # what is often spelt wrongly
+)
 LONGEST = 120  # of the text that an event carries
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -75,20 +77,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def _event(self, id_: str, now: datetime) -> dict[str, Any]:
         worker, seq = id_.split("/")[1:3]
         chance = Random(f"{self.seed} {id_}")  # noqa: S311 - it varies texts, it guards nothing
-        event = {
+        data: dict[str, Any] = {
+            "source": self.source,
+            "worker": int(worker),
+            "seq": int(seq),
+            "text": "".join(chance.choices(LETTERS, k=chance.randrange(LONGEST))),
+        }
+        subject = f"worker-{worker}"
+        seal = digest(id=id_, source=self.source, action=ACTION, subject=subject, time=now, data=data)
+        return {
             "id": id_,
             "source": self.source,
             "action": ACTION,
-            "subject": f"worker-{worker}",
+            "subject": subject,
             "time": now,
-            "data": {
-                "source": self.source,
-                "worker": int(worker),
-                "seq": int(seq),
-                "text": "".join(chance.choices(LETTERS, k=chance.randrange(LONGEST))),
-            },
+            "data": data | {"sha256": seal},
         }
-        return event | {"data": event["data"] | {"sha256": digest(**event)}}
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):

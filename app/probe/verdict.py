@@ -1,13 +1,14 @@
 """The verdict: what was promised against what was read. Pure: the same history and readings, the same verdict.
 
-With A acknowledged, U unknown, F refused, and R what was read back, through whichever replica:
-lost A∖R, phantom R∖(A∪U∪F), refused but stored F∩R, doubled what R has more than once, corrupted what is not what
-was sent. Every one of them has to be empty, and what the tail saw and what the views say has to be R.
+What was read back, through whichever replica, holds everything that was acknowledged (else it is lost), may hold
+what is unknown, and holds nothing else (a phantom), nor what was refused; nothing is there twice, and everything
+is as it was sent. What the tail saw and what the views say is the same.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -37,7 +38,7 @@ class Copy(NamedTuple):
 
 
 class View(NamedTuple):
-    """Another way of reading: what it said where it did not agree; None: it could not be asked, for this reason."""
+    """Another way of reading, and what it said where it did not agree. None: it could not be asked."""
 
     name: str
     agrees: bool | None = True
@@ -77,13 +78,27 @@ class Bite(msgspec.Struct, frozen=True, kw_only=True):
     bit: bool
 
 
+class Requests(msgspec.Struct, frozen=True, kw_only=True):
+    """How requests fared: by what is known in the end, and by their attempts."""
+
+    sent: int
+    acknowledged: int
+    refused: int
+    unknown: int
+    not_sent: int
+    attempts: int
+    errors_without_retry: int  # first attempts that were not acknowledged
+    status_500: int
+    by_status: dict[str, int]
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """All of it, as --json gives it."""
 
     verdict: Literal["clean", "broken", "untested"]
     reasons: list[str]
     run: dict[str, object]
-    requests: dict[str, object]
+    requests: Requests
     events: dict[str, int]
     tail: dict[str, int]
     views: dict[str, str]
@@ -110,15 +125,13 @@ def judge(history: History, readings: Readings, faults: Sequence[Fault] | None =
     broken += [f"tail: {name} {count}" for name, count in tail.items() if count]
     broken += [f"{view.name}: {view.detail}" for view in readings.views if view.agrees is False]
     untested = _untested(fates, readings, bites, faulty=faults is not None)
-    events = _events(history, fates, readings) | {
-        name: len(ids) for name, ids in findings.items()
-    }
+    events = _events(history, fates, readings) | {name: len(ids) for name, ids in findings.items()}
     whole = availability.line(history, history.attempts)
     windows = [fault.window(history) for fault in faults or ()]
     outside, inside = availability.latencies(history, windows)
     ready, unready = availability.lies(history)
     requests = _requests(history)
-    acknowledged = requests["acknowledged"]
+    acknowledged = requests.acknowledged
     return Verdict(
         verdict="broken" if broken else "untested" if untested else "clean",
         reasons=broken + untested,
@@ -174,7 +187,7 @@ def _tail(readings: Readings) -> dict[str, int]:
     return {
         "gaps": len(stored - set(seen)),
         "doubled": len(seen) - len(set(seen)),
-        "disordered": sum(after < before for before, after in zip(seen, seen[1:], strict=False)),
+        "disordered": sum(after < before for before, after in pairwise(seen)),
         "vanished": len(set(seen) - stored),
     }
 
@@ -183,16 +196,20 @@ def _first(readings: Readings) -> Sequence[Stored] | None:
     return next((copy.events for copy in readings.copies if copy.events is not None), None)
 
 
-def _untested(
-    fates: Mapping[str, Fate], readings: Readings, bites: Sequence[Bite], *, faulty: bool
-) -> list[str]:
-    reasons = [f"could not be read back through {copy.url}: {copy.reason}" for copy in readings.copies if copy.reason]
+def _untested(fates: Mapping[str, Fate], readings: Readings, bites: Sequence[Bite], *, faulty: bool) -> list[str]:
+    reasons = [
+        f"could not be read back through {copy.url}: {copy.reason}" for copy in readings.copies if copy.reason
+    ]
     reasons += [f"{view.name}: {view.detail}" for view in readings.views if view.agrees is None]
     if not any(fate in ACKNOWLEDGED for fate in fates.values()):
         reasons.append("nothing was acknowledged")
     if faulty and not bites:
         reasons.append("the fault log has no fault in it")
-    return reasons + [f"fault {bite.fault} ({bite.kind} {bite.target}) did not bit: {_why(bite)}" for bite in bites if not bite.bit]
+    return reasons + [
+        f"fault {bite.fault} ({bite.kind} {bite.target}) did not bite: {_why(bite)}"
+        for bite in bites
+        if not bite.bit
+    ]
 
 
 def _why(bite: Bite) -> str:
@@ -233,7 +250,7 @@ def _run(history: History) -> dict[str, object]:
     }
 
 
-def _requests(history: History) -> dict[str, int | dict[str, int]]:
+def _requests(history: History) -> Requests:
     plan = history.plan
     fates: Counter[str] = Counter()
     for request in history.requests.values():
@@ -242,17 +259,17 @@ def _requests(history: History) -> dict[str, int | dict[str, int]]:
         fates[min(places, key=order.index)] += 1
     answers = [one.answer for one in history.attempts]
     statuses = Counter(one.status for one in answers if one is not None and one.status is not None)
-    return {
-        "sent": len(history.requests),
-        "acknowledged": fates["committed"] + fates["spooled"],
-        "refused": fates["refused"],
-        "unknown": fates["unknown"],
-        "not_sent": fates["not-sent"],
-        "attempts": len(answers),
-        "errors_without_retry": sum(not one.attempts[0].acknowledged for one in history.requests.values()),
-        "status_500": statuses[500],
-        "by_status": {str(status): statuses[status] for status in sorted(statuses)},
-    }
+    return Requests(
+        sent=len(history.requests),
+        acknowledged=fates["committed"] + fates["spooled"],
+        refused=fates["refused"],
+        unknown=fates["unknown"],
+        not_sent=fates["not-sent"],
+        attempts=len(answers),
+        errors_without_retry=sum(not one.attempts[0].acknowledged for one in history.requests.values()),
+        status_500=statuses[500],
+        by_status={str(status): statuses[status] for status in sorted(statuses)},
+    )
 
 
 def _events(history: History, fates: Mapping[str, Fate], readings: Readings) -> dict[str, int]:

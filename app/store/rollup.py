@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select, true, union_all
 
 from app.store.tables import events, log_state, source_rollup
 
@@ -26,7 +26,7 @@ ON CONFLICT (day, source) DO UPDATE SET events = events + excluded.events,
 first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"""
 
 
-def summaries(dialect: str, wanted: Wanted) -> Select[Any]:
+def summaries(dialect: str, wanted: Wanted = lambda _: true()) -> Select[Any]:
     """Source, first and last time, events: every source that is wanted, by name."""
     reached = select(log_state.c.rolled_through).scalar_subquery()
     oldest = select(func.coalesce(func.min(source_rollup.c.day) * DAY, LAST)).scalar_subquery()
