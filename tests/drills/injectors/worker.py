@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 from redis.asyncio import Redis
 
 from app.spool import ENTRIES
-from tests.drills.injectors.postgres import takes_connections
+from tests.drills.injectors.postgres import look_anew, takes_connections
 from tests.drills.injectors.processes import freeze, killed, process_of, restarted
 from tests.drills.injectors.waiting import PATIENCE, POLL, until
 from tests.drills.rig import Verb
@@ -71,6 +71,7 @@ async def _waits_in_a_statement(connection: asyncpg.Connection, process: Collect
     ports = [one.laddr.port for one in psutil.Process(process.pid).net_connections("tcp")]
     query = """SELECT count(*) FROM pg_stat_activity
         WHERE application_name = 'collector writer' AND wait_event_type = 'Lock' AND client_port = ANY($1)"""
+    await look_anew(connection)
     return bool(await connection.fetchval(query, ports))
 
 
