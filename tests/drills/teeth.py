@@ -79,7 +79,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
 def _caught(tooth: Tooth) -> bool:
     outcome = _run(_scenario(tooth.scenario), tooth.bug)
     count = tooth.count(outcome)
-    caught = outcome.result == "red" and count > 0 and not _broke(outcome)
+    caught = outcome.result == "red" and count > 0 and _bit(outcome) and not _broke(outcome)
     words = f"{tooth.what} {count} (all that was said: {'; '.join(outcome.reasons)})"
     _tell(tooth.bug, tooth.scenario, words if caught else f"NOT CAUGHT: {_words(outcome)}")
     return caught
@@ -108,6 +108,11 @@ def _scenario(name: str) -> Scenario:
 def _run(scenario: Scenario, bug: str | None) -> Outcome:
     module = "app" if bug is None else f"{planted.__name__} {bug}"
     return asyncio.run(run(scenario, module, seed=SEED))
+
+
+def _bit(outcome: Outcome) -> bool:
+    """Whether the scenario was what it says: a verdict that is red leaves open whether its faults have bitten."""
+    return outcome.report is not None and all(fault["bit"] for fault in outcome.report["faults"])
 
 
 def _broke(outcome: Outcome) -> bool:

@@ -18,7 +18,7 @@ from app.store import Kept, commit
 from app.store.commit import Committer, How
 from tests.drills.planted import swap
 
-LATE = 0.05  # seconds from the receipt to the commit; the next group waits for it
+LATE = 0.2  # seconds from the receipt to the commit; the next group waits for it
 
 _open: WeakKeyDictionary[Committer, "asyncio.Task[None]"] = WeakKeyDictionary()
 
