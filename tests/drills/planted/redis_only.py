@@ -1,7 +1,9 @@
 """Acknowledge after Redis only: 201 as soon as an event is in the stream, from which the worker stores it soon.
 
 As where Redis is put before the database "for speed". Whatever empties Redis takes along what the worker has not
-stored yet: a drill that flushes it, with the database up, must find events lost.
+stored yet: a drill that flushes it while the worker is behind, with the database up, must find events lost.
+Without a fault nobody notices but who reads everything in that very moment: an event with a receipt is not there
+yet.
 """
 
 import asyncio
