@@ -2,7 +2,8 @@
 
 Time is cut into buckets of 100 ms. A bucket is
 - keeping, if a request was acknowledged in it;
-- failing, if none was, although an attempt was answered otherwise in it, or was under way all through it;
+- failing, if none was, although an attempt was answered otherwise in it, or was under way all through it, in vain
+  or for more than a second (so that what is slow is not taken for what is away);
 - idle else: nothing was asked of the collector, so nothing is said of it.
 """
 
@@ -14,6 +15,7 @@ from itertools import pairwise
 from app.probe.history import Attempt, History
 
 BUCKET = 100_000_000  # nanoseconds
+PROMPT = 10  # buckets
 FRESH = 5  # buckets that an answer of /readyz speaks for; it is asked every two
 
 
@@ -43,8 +45,9 @@ def line(history: History, attempts: Iterable[Attempt]) -> Line:
         last = size if attempt.answer is None else _bucket(history, attempt.answer.at)
         if attempt.answer is not None and last < size:
             (found.acks if attempt.acknowledged else found.errors)[last] += 1
-        for bucket in range(first + 1, min(last, size)):
-            found.waits[bucket] += 1
+        if not attempt.acknowledged or last - first > PROMPT:
+            for bucket in range(first + 1, min(last, size)):
+                found.waits[bucket] += 1
     return found
 
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import msgspec
 
 from app.probe import readers
-from app.probe.client import client
+from app.probe.client import Caller
 from app.probe.faults import Fault
 from app.probe.history import ACKNOWLEDGED, History, history
 from app.probe.ledger import Began, Ledger
@@ -26,6 +26,10 @@ CATCH_UP = 10.0  # seconds that the tail gets to come to the end
 
 Say = Callable[[str], None]
 Faults = Callable[[], Sequence[Fault] | None]
+
+
+class _Described(msgspec.Struct):
+    info: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -122,9 +126,9 @@ def _same(events: Sequence[Stored], whole: Sequence[Stored] | None) -> View:
 async def _version(plan: Plan) -> str | None:
     """The collector's version, as it says."""
     for url in plan.urls:
-        with contextlib.suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
-            async with client(url) as http:
-                return str((await http.get("/openapi.json")).json()["info"]["version"])
+        reply = await Caller(url, keep=0).get("/openapi.json")
+        with contextlib.suppress(msgspec.MsgspecError):
+            return str(msgspec.json.decode(reply.body, type=_Described).info["version"])
     return None
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.probe.answer import Said, said
-from app.probe.client import Poster, Reply
+from app.probe.client import Caller, Reply
 from app.probe.ledger import Answered, Ended, Ledger, Sent
 from app.probe.schedule import Plan
 from app.probe.watch import Watch
@@ -48,8 +48,9 @@ class Load:
         self._plan = plan
         self._ledger = ledger
         self._watch = watch
-        self._posters = [
-            Poster(plan.urls[plan.url(worker)], fresh=plan.fresh(worker)) for worker in range(plan.workers)
+        self._callers = [
+            Caller(plan.urls[plan.url(worker)], keep=0 if plan.fresh(worker) else 1)
+            for worker in range(plan.workers)
         ]
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._queue: list[_Parcel] = []
@@ -61,7 +62,7 @@ class Load:
 
     async def run(self, stop: asyncio.Event, settle: float) -> None:
         """Send until the plan is done or `stop` is set; then wait `settle` seconds for what is still open."""
-        tail = [asyncio.create_task(self._knock()) for _ in self._posters]
+        tail = [asyncio.create_task(self._knock()) for _ in self._callers]
         firsts: set[asyncio.Task[None]] = set()
         async for parcel in self._parcels(stop):
             await self._slots.acquire()
@@ -76,8 +77,8 @@ class Load:
         self._over = True
         await asyncio.gather(*firsts)
         await asyncio.gather(*tail)
-        for poster in self._posters:
-            await poster.close()
+        for caller in self._callers:
+            caller.close()
 
     async def _parcels(self, stop: asyncio.Event) -> AsyncIterator[_Parcel]:
         self._watch.begin()
@@ -144,7 +145,7 @@ class Load:
                 wall=time.time(),
             )
         )
-        reply = await self._posters[self._plan.worker(parcel.number)].post(parcel.body)
+        reply = await self._callers[self._plan.worker(parcel.number)].post("/events", parcel.body)
         answered = self._answered(parcel, what := self._said(parcel, reply), reply)
         self._ledger.append(answered)
         self._watch.note(answered, parcel.due, self._plan.events(parcel.id))

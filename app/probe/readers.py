@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import msgspec
 
-from app.probe.client import client
+from app.probe.client import Caller, reader
 from app.probe.ledger import Ledger, Polled
 from app.probe.schedule import Plan, Read
 from app.probe.verdict import Copy, Stored
@@ -56,18 +56,17 @@ class Tail:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        async with contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(client(url)) for url in self._plan.urls]
-            turn = 0
-            while True:
-                try:
-                    grew = await self._look(clients[turn % len(clients)])
-                except Unreadable:
-                    turn += 1
-                    await asyncio.sleep(AWAY_PAUSE)
-                else:
-                    self._looked.set()
-                    await asyncio.sleep(0 if grew else TAIL_PAUSE)
+        callers = [Caller(url) for url in self._plan.urls]
+        turn = 0
+        while True:
+            try:
+                grew = await self._look(callers[turn % len(callers)])
+            except Unreadable:
+                turn += 1
+                await asyncio.sleep(AWAY_PAUSE)
+            else:
+                self._looked.set()
+                await asyncio.sleep(0 if grew else TAIL_PAUSE)
 
     async def catch_up(self, through: int, seconds: float) -> bool:
         """Wait until it has passed this number, and looked twice more; whether it did in time."""
@@ -84,21 +83,21 @@ class Tail:
         self._looked.clear()
         await self._looked.wait()
 
-    async def _look(self, http: httpx.AsyncClient) -> bool:
-        asked = {"source": self._plan.source, "order": "asc", "limit": str(PAGE)}
-        if self._cursor is not None:
-            asked["cursor"] = self._cursor
-        answer = await get(http, "/events", asked)
-        page = decoded(_places, answer.content)
+    async def _look(self, caller: Caller) -> bool:
+        further = {} if self._cursor is None else {"cursor": self._cursor}
+        reply = await caller.get("/events", source=self._plan.source, order="asc", limit=str(PAGE), **further)
+        if reply.status != 200:
+            raise Unreadable(reply.error or f"GET /events answered {reply.status}")
+        page = decoded(_places, reply.body)
         self.seen += ((one.seq, one.id) for one in page)
-        self._cursor = next_cursor(answer) or self._cursor
+        self._cursor = next_cursor(reply.headers.get("link", "")) or self._cursor
         return bool(page)
 
 
 async def copy(url: str, source: str) -> Copy:
     """Everything of the run, through one replica."""
     try:
-        async with client(url) as http:
+        async with reader(url) as http:
             return Copy(url, [event async for event in _all(http, source)])
     except Unreadable as error:
         return Copy(url, None, str(error))
@@ -135,7 +134,7 @@ async def reread(plan: Plan, watch: Watch, stale: list[str]) -> None:
         await asyncio.sleep(pause)
         began, promised = time.monotonic(), len(watch.committed)
         with contextlib.suppress(Unreadable):
-            async with client(plan.urls[turn % len(plan.urls)]) as http:
+            async with reader(plan.urls[turn % len(plan.urls)]) as http:
                 there = {decoded(_place, line).id async for line in _lines(http, plan.source)}
                 stale += (id_ for id_ in watch.committed[:promised] if id_ not in there)
         turn += 1
@@ -144,13 +143,12 @@ async def reread(plan: Plan, watch: Watch, stale: list[str]) -> None:
 
 async def poll(plan: Plan, url: int, ledger: Ledger) -> None:
     """Ask /readyz of one replica until it is cancelled."""
-    async with client(plan.urls[url], timeout=POLL_SECONDS) as http:
-        while True:
-            since, status = time.monotonic_ns(), None
-            with contextlib.suppress(httpx.HTTPError):
-                status = (await http.get("/readyz")).status_code
-            ledger.append(Polled(url=url, since=since, at=time.monotonic_ns(), status=status))
-            await asyncio.sleep(max(0.0, POLL_EVERY - (time.monotonic_ns() - since) / 1e9))
+    caller = Caller(plan.urls[url], seconds=POLL_SECONDS)
+    while True:
+        since = time.monotonic_ns()
+        status = (await caller.get("/readyz")).status
+        ledger.append(Polled(url=url, since=since, at=time.monotonic_ns(), status=status))
+        await asyncio.sleep(max(0.0, POLL_EVERY - (time.monotonic_ns() - since) / 1e9))
 
 
 async def get(http: httpx.AsyncClient, path: str, params: dict[str, str]) -> httpx.Response:
@@ -172,7 +170,7 @@ def decoded(decode: Callable[[bytes], Body], body: bytes) -> Body:
         raise Unreadable(f"it is not what a collector gives: {error}") from None
 
 
-def next_cursor(answer: httpx.Response) -> str | None:
-    """Where to go on, as its Link says."""
-    target = answer.links.get("next", {}).get("url", "")
+def next_cursor(link: str) -> str | None:
+    """Where to go on, as a Link header says: there is one link, with rel="next"."""
+    target = link.partition("<")[2].partition(">")[0]
     return parse_qs(urlsplit(target).query).get("cursor", [None])[0]

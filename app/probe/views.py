@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import msgspec
 
-from app.probe.client import client
+from app.probe.client import reader
 from app.probe.history import History
 from app.probe.readers import PAGE, Unreadable, decoded, get, next_cursor
 from app.probe.verdict import Stored, View
@@ -43,7 +43,7 @@ _Check = Callable[[httpx.AsyncClient, History, Sequence[Stored]], Awaitable[str 
 
 async def views(url: str, history: History, events: Sequence[Stored]) -> list[View]:
     """What each says through this replica, where the full read gave these events, oldest first."""
-    async with client(url) as http:
+    async with reader(url) as http:
         return [await _view(name, check, http, history, events) for name, check in _CHECKS.items()]
 
 
@@ -63,7 +63,7 @@ async def _pages(http: httpx.AsyncClient, history: History, events: Sequence[Sto
         answer = await get(http, "/events", asked)
         page = decoded(_places, answer.content)
         found += [(one["seq"], one["id"]) for one in page]
-        cursor = next_cursor(answer)
+        cursor = next_cursor(answer.headers.get("link", ""))
         if cursor is None or not page:
             break
         asked["cursor"] = cursor

@@ -85,14 +85,15 @@ probe.history     |                                | probe.ledger probe.schedule
 probe.faults      | msgspec                        | probe.history
 probe.availability |                               | probe.history
 probe.verdict     | msgspec                        | probe probe.availability probe.faults probe.history
-probe.client      | http                           |
+probe.wire        | asyncio http                   |
+probe.client      | asyncio http                   | probe.wire
 probe.watch       |                                | probe.ledger
 probe.load        | asyncio                        | probe.answer probe.client probe.ledger probe.schedule \
                                                      probe.watch
 probe.readers     | asyncio http msgspec           | probe.client probe.ledger probe.schedule probe.verdict \
                                                      probe.watch
 probe.views       | asyncio http msgspec           | probe.client probe.history probe.readers probe.verdict
-probe.conduct     | asyncio http                   | probe probe.client probe.faults probe.history probe.ledger \
+probe.conduct     | asyncio msgspec                | probe probe.client probe.faults probe.history probe.ledger \
                                                      probe.load probe.readers probe.schedule probe.verdict \
                                                      probe.views probe.watch
 probe.report      |                                | probe.verdict

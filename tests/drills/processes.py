@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from tests.drills.front import Front
 from tests.drills.injectors import postgres, processes, redis, surroundings, worker
 from tests.drills.rig import NotHere, Targets, Verb
 from tests.drills.supervisor import Check, Policy, Supervisor
+from tests.faults.wire import Cut, ask
 from tests.ports import LOOPBACK
 from tests.process import CollectorProcess
 from tests.proxy import Proxy
@@ -37,6 +38,7 @@ LAG = 0.5  # seconds until the front knows of a change
 SETTLES = 0.2  # seconds beyond the lag
 ON_DISK = {"appendonly": "yes", "appendfsync": "always"}  # what a spool asks for
 SERVES = "collector-1"
+PAGES = 200  # different ones that are read
 AnyServer = TypeVar("AnyServer", PostgresServer, RedisServer)
 SLOW = 0.2  # seconds that a network which delays takes more, each way
 
@@ -53,6 +55,7 @@ class ProcessRig:
         self._targets: dict[str, Mapping[str, Verb]] = {}
         self._processes: dict[str, CollectorProcess] = {}
         self._made = 0
+        self._pages = 0
         self._urls: list[str] = []
         self._database: PostgresServer | None = None
         self._spool: RedisServer | None = None
@@ -134,14 +137,14 @@ class ProcessRig:
             self._env["POSTGRES_CONNECTION_STRING"] = through
         if self._plan.cache:
             cache = await self._stack.enter_async_context(_running(RedisServer(binary=valkey_binary())))
-            self._targets["cache"] = redis.of_redis(cache)
+            self._targets["cache"] = redis.of_redis(cache, self._read_pages)
             self._env["REDIS_URL"] = await self._network("cache", cache.port, cache.url())
         if self._plan.spool:
             binary = valkey_binary()
             self._spool = spool = await self._stack.enter_async_context(
                 _running(RedisServer(settings=ON_DISK, binary=binary))
             )
-            self._targets["spool"] = redis.of_redis(spool)
+            self._targets["spool"] = redis.of_redis(spool, partial(redis.mark, spool))
             self._env["SPOOL_URL"] = await self._network("spool", spool.port, spool.url())
 
     async def _network(self, name: str, port: int, url: str) -> str:
@@ -180,6 +183,13 @@ class ProcessRig:
         self._processes[f"{self._made}-{command}"] = process
         self._stack.callback(process.close)
         return process
+
+    async def _read_pages(self) -> None:
+        """Read some page through every collector, which shares it where the log is at rest."""
+        for process in [pod.process for pod in self._supervisor.pods.values() if pod.serves]:
+            self._pages += 1
+            with suppress(Cut, OSError):
+                await ask(process.port, "GET", f"/events?limit={1 + self._pages % PAGES}")
 
     async def _heard(self) -> None:
         """Wait until the front knows of what is ready now."""

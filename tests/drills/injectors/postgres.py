@@ -71,14 +71,9 @@ async def connected(server: PostgresServer) -> AsyncIterator[asyncpg.Connection]
 
 
 async def _waiting_for(connection: asyncpg.Connection, what: str) -> int:
-    await look_anew(connection)
+    await connection.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = $1 OR wait_event = $1"
     return int(await connection.fetchval(query, what))
-
-
-async def look_anew(connection: asyncpg.Connection) -> None:
-    """Let pg_stat_activity show what is: within a transaction it goes on showing what it showed first."""
-    await connection.execute("SELECT pg_stat_clear_snapshot()")
 
 
 async def takes_connections(server: PostgresServer) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from redis.asyncio import Redis
@@ -13,17 +13,28 @@ from tests.drills.injectors.waiting import BRIEF, PING, during, since, until
 from tests.drills.rig import Verb
 from tests.servers import RedisServer
 
-MARK = "drill"
+Use = Callable[[], Awaitable[None]]
 
 
-def of_redis(server: RedisServer) -> Mapping[str, Verb]:
-    """What can be done to a Redis."""
+async def nothing() -> None:
+    """A Redis that is used by itself."""
+
+
+async def mark(server: RedisServer) -> None:
+    """Put a key of our own there: a spool may well be empty, and still its flush has to show."""
+    async with Redis.from_url(server.url()) as client:
+        with contextlib.suppress(RedisError):
+            await client.set("drill", 1)
+
+
+def of_redis(server: RedisServer, use: Use = nothing) -> Mapping[str, Verb]:
+    """What can be done to a Redis; `use` brings those who have it to put something there."""
     return {
         "shutdown": partial(shutdown, server),
         "crash": partial(shutdown, server, kill=True),
         "stall": partial(stall, server),
-        "flush": partial(flush, server),
-        "fill": partial(fill, server),
+        "flush": partial(flush, server, use),
+        "fill": partial(fill, server, use),
     }
 
 
@@ -50,18 +61,18 @@ async def stall(server: RedisServer, lasts: float) -> str | None:
     return f"{failed} pings failed" if failed else None
 
 
-async def flush(server: RedisServer, lasts: float) -> str | None:
-    """Forget everything. A key of our own shows it, since a spool may well be empty."""
+async def flush(server: RedisServer, use: Use, lasts: float) -> str | None:
+    """Forget everything, once there is something, and again and again."""
+    forgotten = 0
     async with Redis.from_url(server.url()) as client:
-        await client.set(MARK, 1)
-        held = int(await client.dbsize())
-        await client.flushall()
-        forgotten = not await client.exists(MARK)
-    await asyncio.sleep(max(BRIEF, lasts))
-    return f"{held} keys forgotten" if forgotten else None
+        async for _ in during(max(BRIEF, lasts)):
+            await use()
+            forgotten += int(await client.dbsize())
+            await client.flushall()
+    return f"{forgotten} keys forgotten" if forgotten else None
 
 
-async def fill(server: RedisServer, lasts: float) -> str | None:
+async def fill(server: RedisServer, use: Use, lasts: float) -> str | None:
     """Let it have no memory for anything new."""
     async with Redis.from_url(server.url(), decode_responses=True) as client:
         kept = await client.config_get("maxmemory*")
@@ -69,7 +80,8 @@ async def fill(server: RedisServer, lasts: float) -> str | None:
         await client.config_set("maxmemory-policy", "noeviction")
         await client.config_set("maxmemory", "1")
         try:
-            await asyncio.sleep(lasts)
+            async for _ in during(lasts):
+                await use()
         finally:
             for name in ("maxmemory", "maxmemory-policy"):
                 await client.config_set(name, str(kept[name]))

@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 from redis.asyncio import Redis
 
 from app.spool import ENTRIES
-from tests.drills.injectors.postgres import look_anew, takes_connections
+from tests.drills.injectors.postgres import takes_connections
 from tests.drills.injectors.processes import freeze, killed, process_of, restarted
 from tests.drills.injectors.waiting import PATIENCE, POLL, until
 from tests.drills.rig import Verb
@@ -44,7 +44,7 @@ async def kill_draining(
         async with Redis.from_url(spool.url()) as client:
             left = int(await client.xlen(ENTRIES))
         process.resume()
-        caught = await until(partial(_waits_in_a_statement, connection, process), PATIENCE / 2)
+        caught = await until(partial(_waits_in_a_statement, connection, process), PATIENCE / 3)
         pid, restarts = process.pid, len(pod.restarts)
         process.kill()
     seen = await restarted(pod, supervisor, pid, restarts)
@@ -68,10 +68,10 @@ async def _connected_soon(server: PostgresServer) -> AsyncIterator[asyncpg.Conne
 
 
 async def _waits_in_a_statement(connection: asyncpg.Connection, process: CollectorProcess) -> bool:
+    await connection.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
     ports = [one.laddr.port for one in psutil.Process(process.pid).net_connections("tcp")]
     query = """SELECT count(*) FROM pg_stat_activity
         WHERE application_name = 'collector writer' AND wait_event_type = 'Lock' AND client_port = ANY($1)"""
-    await look_anew(connection)
     return bool(await connection.fetchval(query, ports))
 
 
