@@ -123,14 +123,17 @@ class Connection(HttpToolsProtocol):
         self._short = False  # whether what is being read is small enough for a shortcut
         self._whole = False  # whether the request being read began in this read
         self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
-        self._body = b""
+        self._method = self._path = self._query = self._body = b""
+        self._idle_from = 0.0  # by the loop's clock; 0: it is not idle
+        self._idling: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended. Its timers would hold on to it where a client has reset it."""
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
-        if self._stalling is not None:
-            self._stalling.cancel()
+        for timer in (self._idling, self._stalling):
+            if timer is not None:
+                timer.cancel()
+        self._idling = self._stalling = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -178,20 +181,32 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
             return
         shortcut, self._taken = self._taken, None
-        path, _, query = self.url.partition(b"?")
         headers = dict(self.headers)
         self.cycle = exchange = _Exchange(  # type: ignore[assignment]
-            self.parser.get_method(), path, query, self.headers, headers, self._body, time.perf_counter()
+            self._method, self._path, self._query, self.headers, headers, self._body, time.perf_counter()
         )
         if len(headers) == len(self.headers) and b"host" in headers:
             try:
-                exchange.begun = shortcut(headers, query, self._body)
+                exchange.begun = shortcut(headers, exchange.query, self._body)
             except Exception:  # noqa: BLE001 - it comes up again on the ordinary way, which knows how to tell it
                 exchange.begun = None
         if exchange.begun is None:
             self._go_ordinary(exchange)
         else:
             exchange.begun.answer.add_done_callback(partial(self._done, exchange))
+
+    def on_response_complete(self) -> None:
+        """An answer has gone: the next request, or idleness. One timer a connection, not one an answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_from = self.loop.time()
+        if self._idling is None:
+            self._idling = self.loop.call_later(self.timeout_keep_alive, self._end_idle)
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP. Where a whole request waits, this would be taken for its answer: it gets none."""
@@ -200,6 +215,17 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             super().send_400_response(msg)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_from = 0.0
+
+    def _end_idle(self) -> None:
+        idle = self.loop.time() - self._idle_from if self._idle_from else 0.0
+        rest = self.timeout_keep_alive - idle
+        if rest > 0:
+            self._idling = self.loop.call_later(rest, self._end_idle)
+        else:
+            self.transport.close()
 
     def _watch(self) -> None:
         self._stalling = self.loop.call_later(self._stall.seconds, self._judge, _untaken(self.transport))
@@ -216,9 +242,12 @@ class Connection(HttpToolsProtocol):
             return None
         if self.cycle is not None and not self.cycle.response_complete:
             return None  # it has to wait for the one before it
-        shortcut = self._shortcuts.table.get((self.parser.get_method(), self.url.partition(b"?")[0]))
+        self._method = self.parser.get_method()
+        self._path, _, self._query = self.url.partition(b"?")
+        shortcut = self._shortcuts.table.get((self._method, self._path))
         plain = (
-            self.parser.get_http_version() == "1.1"
+            shortcut is not None
+            and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade()
             and b"#" not in self.url

@@ -228,10 +228,24 @@ async def test_a_client_that_goes_away_leaves_nothing(ways: Ways, do: str, reset
     await until(lambda: not ways.connections)
     ways.pending[0].end()
     await until(lambda: ways.scopes if do.endswith("none") else counted(ways))
-    assert connection.timeout_keep_alive_task is None
+    assert connection._idling is None  # type: ignore[attr-defined]
     assert not ways.server.server_state.tasks
     async with opened(ways) as other:
         assert way(await other.ask("POST", "/events", b"{}")) == "short"
+
+
+async def test_a_client_that_is_idle_is_closed_and_one_that_waits_is_not(ways: Ways, wire: Wire) -> None:
+    await until(lambda: ways.connections)
+    (connection,) = ways.connections
+    connection.timeout_keep_alive = 0.1  # type: ignore[assignment]  # seconds, of which uvicorn wants whole ones
+    await wire.send(short(0))
+    assert way(await answered(wire)) == "short"
+    await wire.send(short(1, x_do="wait"))
+    await until(lambda: len(ways.pending) == 2)
+    await asyncio.sleep(0.4)
+    ways.pending[-1].end()
+    assert way(await answered(wire)) == "short"
+    await until(lambda: not ways.connections)
 
 
 def counted(ways: Ways) -> bool:

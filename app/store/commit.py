@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from typing import Any, Literal
 
 import asyncpg
@@ -134,17 +133,31 @@ class Committer:
     async def _persist(
         self, connection: asyncpg.Connection, events: Sequence[Event], *, strict: bool
     ) -> list[Kept]:
-        if (lines := keep.lines(events)) is not None:
-            return await _insist(connection, lambda _: _by_lines(connection, lines), "lean")
-        rows = keep.records(events)
-        staged = len(rows) >= keep.STAGED_ROWS
-        if staged:
-            await self._stage(connection, rows)
+        # Few events with ids of their own may well be resent, and an attempt that fails costs more than it saves.
+        hopeful = self._hopeful and len(events) >= keep.STAGED_ROWS
+        lines = keep.lines(events) if hopeful or all(event.identity is None for event in events) else None
 
         async def attempt(how: How) -> list[Kept]:
-            return await self._keep(connection, rows, strict=strict, how=how)
+            if how == "lean" and lines is not None:
+                return await _lean(connection, lines)
+            return await self._keep(connection, keep.records(events), strict=strict, locked=how == "locked")
 
-        return await _insist(connection, attempt, "lean" if staged and self._hopeful else "plain")
+        return await _insist(connection, attempt, "plain" if lines is None else "lean")
+
+    async def _keep(
+        self, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, locked: bool
+    ) -> list[Kept]:
+        if len(rows) >= keep.STAGED_ROWS:
+            await self._stage(connection, rows)
+        if locked:
+            async with connection.transaction():
+                await connection.execute(keep.LOCK)
+                answer = await _statement(connection, rows, strict=strict)
+        else:
+            answer = await _statement(connection, rows, strict=strict)
+        results = [_kept(*row) for row in answer]
+        self._hopeful = all(kept.state == "new" for kept in results)  # a resend comes in many groups
+        return results
 
     async def _stage(self, connection: asyncpg.Connection, rows: Sequence[keep.Record]) -> None:
         if self._staged:
@@ -154,27 +167,6 @@ class Committer:
             await connection.copy_records_to_table("incoming", records=rows, columns=keep.COLUMNS)
         except UnicodeEncodeError as error:
             raise asyncpg.DataError(str(error)) from error
-
-    async def _keep(
-        self, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, how: How
-    ) -> list[Kept]:
-        if how == "lean":
-            return await self._lean(connection, len(rows))
-        if how == "plain":
-            answer = await _statement(connection, rows, strict=strict)
-        else:
-            async with connection.transaction():
-                await connection.execute(keep.LOCK)
-                answer = await _statement(connection, rows, strict=strict)
-        results = [_kept(*row) for row in answer]
-        self._hopeful = all(kept.state == "new" for kept in results)
-        return results
-
-    async def _lean(self, connection: asyncpg.Connection, count: int) -> list[Kept]:
-        self._hopeful = False  # until it has gone well: a resend comes in many groups
-        first, at = await connection.fetchrow(keep.LEAN_STAGED, count)
-        self._hopeful = True
-        return _all_new(first, at, count)
 
 
 async def _insist(
@@ -195,13 +187,9 @@ async def _insist(
     return await attempt("locked")
 
 
-async def _by_lines(connection: asyncpg.Connection, lines: keep.Lines) -> list[Kept]:
-    first, at = await connection.fetchrow(keep.LEAN_FEW, *lines)
-    return _all_new(first, at, lines[0])
-
-
-def _all_new(first: int, at: datetime, count: int) -> list[Kept]:
-    return [Kept("new", seq, at) for seq in range(first, first + count)]
+async def _lean(connection: asyncpg.Connection, lines: keep.Lines) -> list[Kept]:
+    first, at = await connection.fetchrow(lines.statement, lines.count, *lines.parameters)
+    return [Kept("new", seq, at) for seq in range(first, first + lines.count)]
 
 
 async def _statement(

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 
 from app.events import Event
 
@@ -37,18 +37,28 @@ w AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'collector', '')
 SELECT n, coalesce(old, base + r) AS seq, at, same, (SELECT count(*) FROM w) FROM i LEFT JOIN b ON true ORDER BY n
 """
 
-# The same for rows of which no identity is known yet: no join, no numbering, one row of answer. Should one be
+# The same for events of which no identity is known yet: no join, no numbering, one row of answer. Should one be
 # known after all, the primary key of event_ids says so and KEEP has to do.
 _LEAN = """
 WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock({lock}), clock_timestamp() AS at),
 b AS MATERIALIZED (SELECT at, setval('event_seq', greatest(coalesce(pg_sequence_last_value('event_seq'), 0),
-    (extract(epoch FROM at) * 1000000)::bigint) + $1::bigint) - $1::bigint + 1 AS first FROM l),
+    (extract(epoch FROM at) * 1000000)::bigint) + $1::bigint) - $1::bigint AS base FROM l),
 {ids}e AS (INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
-  SELECT first + n, coalesce(received_at, at), coalesce(time, received_at, at), source, action, id, subject, data
+  SELECT base + r, coalesce(received_at, at), coalesce(time, received_at, at), source, action, id, subject, data
   FROM {rows}, b)
-SELECT first, at FROM b
+SELECT base + 1 AS first, at FROM b
 """
-_LEAN_IDS = "k AS (INSERT INTO event_ids SELECT key, hash, first + n FROM incoming, b WHERE key IS NOT NULL),\n"
+# They come as lines of text, a column in one parameter: of each element of an array, and of each value of a row,
+# the driver asks what it is, and a temporary table is written twice. An empty array stands for nothing but NULL.
+_LINES = """unnest($2::timestamptz[], $3::timestamptz[], string_to_array($4, E'\\n'), string_to_array($5, E'\\n'),
+  string_to_array($6, E'\\n'), string_to_array($7, E'\\n', ''), string_to_array($8, E'\\n', '')::json[]{digests})
+  WITH ORDINALITY AS t(received_at, time, source, action, id, subject, data{names}, r)"""
+_DIGESTS = ", string_to_array($9, E'\\n', '')::uuid[], string_to_array($10, E'\\n', '')::uuid[]"
+_LEAN_IDS = """i AS MATERIALIZED (SELECT * FROM {rows}),
+k AS (INSERT INTO event_ids SELECT key, hash, base + r FROM i, b WHERE key IS NOT NULL),
+""".format(rows=_LINES.format(digests=_DIGESTS, names=", key, hash"))
+LEAN = _LEAN.format(lock=ORDER_LOCK, ids="", rows=_LINES.format(digests="", names=""))
+LEAN_IDS = _LEAN.format(lock=ORDER_LOCK, ids=_LEAN_IDS, rows="i")
 
 
 def _unnest(columns: Sequence[str], types: Sequence[str]) -> str:
@@ -58,14 +68,6 @@ def _unnest(columns: Sequence[str], types: Sequence[str]) -> str:
 
 KEEP_FEW = _KEEP.format(lock=ORDER_LOCK, rows=_unnest(COLUMNS, _TYPES))
 KEEP_STAGED = _KEEP.format(lock=ORDER_LOCK, rows="incoming t")
-LEAN_STAGED = _LEAN.format(lock=ORDER_LOCK, rows="incoming", ids=_LEAN_IDS)
-# Few rows without any identity, of which none can be known, go as lines of text: the driver asks of each element
-# of an array what it is, which costs more than all else that it does.
-_LINES = """(SELECT number - 1 AS n, NULL::timestamptz AS received_at, t.* FROM unnest($2::timestamptz[],
-  string_to_array($3, E'\\n'), string_to_array($4, E'\\n'), string_to_array($5, E'\\n'),
-  string_to_array($6, E'\\n', ''), string_to_array($7, E'\\n', '')::json[]) WITH ORDINALITY
-  AS t(time, source, action, id, subject, data, number)) AS t"""
-LEAN_FEW = _LEAN.format(lock=ORDER_LOCK, ids="", rows=_LINES)
 # The temporary table is nobody's receipt: these two do not wait for a standby. A backend that waits for one that
 # is missing does not notice that its client has gone, so that every attempt would leave one behind.
 STAGE = "SET LOCAL synchronous_commit = local; CREATE TEMP TABLE incoming ({})".format(
@@ -82,20 +84,42 @@ JOIN event_ids k ON k.key = t.key AND k.hash = t.untimed JOIN events e ON e.seq 
 """
 
 Record = tuple[object, ...]
-Lines = tuple[int, Sequence[datetime | None], str, str, str, str, str]  # how many, their times, columns of text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lines:
+    """A group as the parameters of its statement."""
+
+    statement: str
+    count: int
+    parameters: tuple[object, ...]
 
 
 def lines(events: Sequence[Event]) -> Lines | None:
-    """The parameters of LEAN_FEW; None for a group that is not for it: many, with an identity, or a line's end."""
-    if not 0 < len(events) < STAGED_ROWS or any(event.identity for event in events):
+    """A group for LEAN; None for one that is not for it: a text of it has lines of its own."""
+    texts = [
+        "\n".join(column)
+        for column in (
+            [event.source for event in events],
+            [event.action for event in events],
+            [event.id for event in events],
+            [event.subject or "" for event in events],
+            [event.data or "" for event in events],
+        )
+    ]
+    if any(text.count("\n") != len(events) - 1 for text in texts):
         return None
-    columns = zip(
-        *((one.source, one.action, one.id, one.subject or "", one.data or "") for one in events), strict=True
+    identities = [event.identity for event in events]
+    identified = any(identities)
+    if identified:
+        texts.append("\n".join([one.key.hex() if one else "" for one in identities]))
+        texts.append("\n".join([one.content.hex() if one else "" for one in identities]))
+    moments = [event.received_at for event in events], [event.time for event in events]
+    return Lines(
+        statement=LEAN_IDS if identified else LEAN,
+        count=len(events),
+        parameters=(*(column if any(column) else () for column in moments), *texts),
     )
-    source, action, id_, subject, data = map("\n".join, columns)
-    if any(text.count("\n") != len(events) - 1 for text in (source, action, id_, subject, data)):
-        return None
-    return len(events), [event.time for event in events], source, action, id_, subject, data
 
 
 def records(events: Sequence[Event]) -> list[Record]:
