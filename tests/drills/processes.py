@@ -144,7 +144,9 @@ class ProcessRig:
             self._spool = spool = await self._stack.enter_async_context(
                 _running(RedisServer(settings=ON_DISK, binary=binary))
             )
-            self._targets["spool"] = redis.of_redis(spool, partial(redis.mark, spool))
+            self._targets["spool"] = redis.of_redis(spool) | {
+                "flush": partial(redis.flush, spool, partial(redis.mark, spool))
+            }
             self._env["SPOOL_URL"] = await self._network("spool", spool.port, spool.url())
 
     async def _network(self, name: str, port: int, url: str) -> str:

@@ -53,11 +53,11 @@ def _unordered(statement: str) -> str:
 
 def _keeping(sound: Callable[..., Awaitable[list[Kept]]]) -> Callable[..., Awaitable[list[Kept]]]:
     async def keep_(
-        self: Committer, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, how: str
+        self: Committer, connection: asyncpg.Connection, rows: Sequence[keep.Record], *, strict: bool, locked: bool
     ) -> list[Kept]:
         # The INSERT and the COMMIT are two messages, with a way to the database and back between them.
         async with connection.transaction():
-            return await sound(self, connection, rows, strict=strict, how="plain")
+            return await sound(self, connection, rows, strict=strict, locked=locked)
 
     return keep_
 
