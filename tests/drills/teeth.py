@@ -6,6 +6,7 @@ or the scenario that is wrong.
 
 import argparse
 import asyncio
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,6 @@ from tests.drills import planted
 from tests.drills.runner import Outcome, run
 from tests.drills.scenario import Expect, Scenario, Seconds, load
 
-SEED = 1
 CALM = Seconds(6)  # of load where there is no fault
 SETTLE = Seconds(10)  # what is lost does not arrive, however long somebody waits for it
 Count = Callable[[Outcome], int]
@@ -58,10 +58,10 @@ def main(words: Sequence[str]) -> int:
     options = _options(words)
     teeth = [tooth for tooth in TEETH if not options.only or tooth.bug in options.only]
     began = time.monotonic()
-    caught = sum(_caught(tooth) for tooth in teeth)
-    fine = all([*_controls(teeth)] if options.control else [])
-    print(f"caught {caught} of {len(teeth)}, in {time.monotonic() - began:.0f} s")
-    return 0 if fine and caught == len(teeth) else 1
+    bitten = sum(_bite(tooth, options.seed) for tooth in teeth)
+    fine = all([*_controls(teeth, options.seed)] if options.control else [])
+    print(f"caught {bitten} of {len(teeth)}, in {time.monotonic() - began:.0f} s, seed {options.seed}")
+    return 0 if fine and bitten == len(teeth) else 1
 
 
 def _options(words: Sequence[str]) -> argparse.Namespace:
@@ -73,36 +73,36 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="also: the sound collector in the same drills, and each bug without a fault; all have to be clean",
     )
+    parser.add_argument("--seed", type=int, default=1, help="of the schedules")
     parser.add_argument("--only", nargs="+", choices=planted.BUGS, metavar="BUG", help="these bugs alone")
     return parser.parse_args(words)
 
 
-def _caught(tooth: Tooth) -> bool:
-    outcome = _run(_scenario(tooth.scenario), tooth.bug)
-    count = tooth.count(outcome)
-    caught = outcome.result == "red" and count > 0 and _bit(outcome) and not _broke(outcome)
-    words = f"{tooth.what} {count} (all that was said: {'; '.join(outcome.reasons)})"
-    _tell(tooth.bug, tooth.scenario, words if caught else f"NOT CAUGHT: {_words(outcome)}")
-    return caught
+def caught(tooth: Tooth, outcome: Outcome) -> bool:
+    """Whether the verdict is red for the bug's own reason, and for none that nobody has planted."""
+    return outcome.result == "red" and tooth.count(outcome) > 0 and _bit(outcome) and not _broke(outcome)
 
 
-def _controls(teeth: Sequence[Tooth]) -> Iterator[bool]:
-    for name in dict.fromkeys(tooth.scenario for tooth in teeth):
-        yield _clean("(sound)", _scenario(name))
-    for tooth in teeth:
-        yield _clean(tooth.bug, _calm(_scenario(tooth.scenario)))
-
-
-def _clean(who: str, scenario: Scenario) -> bool:
-    """Whether the probe found nothing, and the teeth of this scenario nothing either: how fast it was is not
-    judged here."""
-    outcome = _run(scenario, who if who in planted.BUGS else None)
-    counts = {tooth.what: tooth.count(outcome) for tooth in TEETH if tooth.scenario == scenario.name}
+def clean(scenario: Scenario, outcome: Outcome) -> bool:
+    """Whether the probe found nothing, nor the teeth of this scenario. How fast it was is not judged here."""
     kept = outcome.report is not None and outcome.report["verdict"] == "clean"
-    clean = kept and not any(counts.values()) and _bit(outcome) and not _broke(outcome)
-    what = scenario.name if scenario.faults else f"{scenario.name}, calm"
-    _tell(who, what, "clean" if clean else f"NOT CLEAN: {_words(outcome)}")
-    return clean
+    counts = [tooth.count(outcome) for tooth in TEETH if tooth.scenario == scenario.name]
+    return kept and not any(counts) and _bit(outcome) and not _broke(outcome)
+
+
+def _bite(tooth: Tooth, seed: int) -> bool:
+    outcome = _run(_scenario(tooth.scenario), tooth.bug, seed)
+    words = f"{tooth.what} {tooth.count(outcome)} (all that was said: {'; '.join(outcome.reasons)})"
+    return _tell(tooth.bug, tooth.scenario, outcome, words, "NOT CAUGHT", fine=caught(tooth, outcome))
+
+
+def _controls(teeth: Sequence[Tooth], seed: int) -> Iterator[bool]:
+    for name in dict.fromkeys(tooth.scenario for tooth in teeth):
+        outcome = _run(scenario := _scenario(name), None, seed)
+        yield _tell("(sound)", name, outcome, "clean", "NOT CLEAN", fine=clean(scenario, outcome))
+    for tooth in teeth:
+        outcome = _run(calm := _calm(_scenario(tooth.scenario)), tooth.bug, seed)
+        yield _tell(tooth.bug, f"{calm.name}, calm", outcome, "clean", "NOT CLEAN", fine=clean(calm, outcome))
 
 
 def _calm(scenario: Scenario) -> Scenario:
@@ -116,9 +116,9 @@ def _scenario(name: str) -> Scenario:
     return replace(found, load=replace(found.load, settle=SETTLE))
 
 
-def _run(scenario: Scenario, bug: str | None) -> Outcome:
+def _run(scenario: Scenario, bug: str | None, seed: int) -> Outcome:
     module = "app" if bug is None else f"{planted.__name__} {bug}"
-    return asyncio.run(run(scenario, module, seed=SEED))
+    return asyncio.run(run(scenario, module, seed=seed))
 
 
 def _bit(outcome: Outcome) -> bool:
@@ -131,12 +131,13 @@ def _broke(outcome: Outcome) -> bool:
     return any("tells of a bug" in reason for reason in outcome.reasons)
 
 
-def _words(outcome: Outcome) -> str:
-    return f"{outcome.result}: {'; '.join(outcome.reasons) or 'nothing was found'} ({outcome.kept})"
-
-
-def _tell(bug: str, scenario: str, what: str) -> None:
-    print(f"{bug:22} {scenario:32} {what}", flush=True)
+def _tell(who: str, scenario: str, outcome: Outcome, well: str, ill: str, *, fine: bool) -> bool:
+    """Say it; what a drill has left behind stays only where somebody has to look at it."""
+    why = f"{ill}: {outcome.result}: {'; '.join(outcome.reasons) or 'nothing was found'}"
+    print(f"{who:22} {scenario:32} {well if fine else f'{why} ({outcome.kept})'}", flush=True)
+    if fine and outcome.kept is not None:
+        shutil.rmtree(outcome.kept)
+    return fine
 
 
 if __name__ == "__main__":
