@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench drills-teeth format install lock audit clean
+.PHONY: help run test check bench drills drills-teeth format install lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 
 bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: some minutes, not an hour)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+drills: .venv/.dev ## Break everything under load, and judge by `collector probe` (ARGS=--short: two minutes)
+	@$(BIN)/python -m tests.drills $(ARGS)
 
 drills-teeth: .venv/.dev ## Plant eight bugs, one after the other: a drill has to notice each (ARGS=--control)
 	@$(BIN)/python -m tests.drills.teeth $(ARGS)

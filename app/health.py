@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CHECK_EVERY = 0.5  # seconds
 CHECK_PAUSE = 0.1  # seconds between two checks at least, however often commits fail
-STALLED_AFTER = 0.8  # seconds that a commit is under way: one takes milliseconds, a slow one 0.2 s
+STALLED_AFTER = 0.6  # seconds that a commit is under way: one takes milliseconds, a slow one 0.2 s
 STALE_AFTER = 2.0  # seconds: an older check proves nothing
 WATCH_EVERY = 1.0  # seconds
 LAST_WORDS = 5.0  # seconds between asking the process to end and ending it

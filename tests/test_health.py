@@ -223,19 +223,27 @@ async def test_after_a_failed_commit_the_check_writes_until_that_succeeds() -> N
     assert store.asked == [False, True, True, False]
 
 
+async def until_ready(readiness: Readiness) -> None:
+    while not readiness.ready:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def fail(readiness: Readiness) -> None:
+    with readiness.commit():
+        raise Unavailable("away")
+
+
 async def test_a_commit_that_fails_is_known_at_once_and_checked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Answers(USABLE)
     readiness = Readiness(cast("Store", store), Metrics(1))
     monkeypatch.setattr(health, "CHECK_EVERY", NEVER)
     running = asyncio.create_task(readiness.run(lambda: None))
     async with asyncio.timeout(DEADLINE):
-        while not readiness.ready:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        with pytest.raises(Unavailable), readiness.commit():
-            raise Unavailable("away")
+        await until_ready(readiness)
+        with pytest.raises(Unavailable):
+            fail(readiness)
         assert not readiness.ready
-        while not readiness.ready:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await until_ready(readiness)
     running.cancel()
     assert store.asked == [False, True]
 
@@ -243,12 +251,14 @@ async def test_a_commit_that_fails_is_known_at_once_and_checked_at_once(monkeypa
 async def test_while_a_commit_does_not_end_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     readiness = ready_by(USABLE)
     await turn(readiness)
+    ready = []
     with readiness.commit():
-        assert readiness.ready
+        ready.append(readiness.ready)
         monkeypatch.setattr(health, "STALLED_AFTER", 0)
-        assert not readiness.ready
+        ready.append(readiness.ready)
         assert list(failing(readiness)) == ["commits"]
-    assert readiness.ready
+    ready.append(readiness.ready)
+    assert ready == [True, False, True]
 
 
 class Spools:

@@ -43,6 +43,24 @@ AnyServer = TypeVar("AnyServer", PostgresServer, RedisServer)
 SLOW = 0.2  # seconds that a network which delays takes more, each way
 
 
+_COLLECTOR = frozenset({"kill", "terminate", "freeze"})
+_WORKER = frozenset({"kill", "freeze"})
+_POSTGRES = frozenset({"crash", "restart", "lock", "lose-standby"})
+_REDIS = frozenset({"shutdown", "crash", "stall", "flush", "fill"})
+
+
+def offers(plan: scenario.Rig) -> dict[str, frozenset[str]]:
+    """The targets that such a rig has, and their verbs; known without starting it."""
+    found = {f"collector-{n + 1}": _COLLECTOR for n in range(plan.collectors)}
+    found["collectors"] = frozenset({"roll"})
+    draining = {"kill-draining"} if plan.store == "postgres" and plan.spool else set()
+    found |= {f"worker-{n + 1}": _WORKER | draining for n in range(plan.workers)}
+    found |= {"postgres": _POSTGRES} if plan.store == "postgres" else {}
+    found |= {"disk": frozenset({"fill"})} if plan.disk_mib is not None else {}
+    found |= {name: _REDIS for name in ("cache", "spool") if getattr(plan, name)}
+    return found | {f"to-{name}": frozenset(surroundings.MODES) for name in plan.through}
+
+
 class ProcessRig:
     """A rig of processes, as `plan` says. `module` is what collectors and workers are started by."""
 
@@ -85,7 +103,7 @@ class ProcessRig:
 
     @property
     def targets(self) -> Targets:
-        """See VERBS."""
+        """As `offers` says."""
         return self._targets
 
     @property
@@ -117,6 +135,7 @@ class ProcessRig:
         self._targets["collectors"] = {"roll": partial(processes.roll, self._supervisor, self._make, self._heard)}
         for number in range(self._plan.workers):
             self._add_worker(f"worker-{number + 1}")
+        assert offers(self._plan) == {name: frozenset(verbs) for name, verbs in self._targets.items()}
         await self._supervisor.until_ready()
         if self._front is not None:
             self._urls = [self._front.url]
