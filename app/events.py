@@ -40,7 +40,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Control characters, and those that reorder the text around them on a screen.
 _UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_SUSPECT = re.compile(rb"\\u0000|\d{19}")  # a NUL in a string, or an integer that may be past 64 bits
+_WIDE = re.compile(rb"[19]\d{18}")  # may be an integer from 2**63 on: what is past 2**64 was refused before
 # Possessive, and content with a string that never ends: no text costs more than one look at each character.
 _SPLIT = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
 
@@ -281,7 +281,7 @@ def _data(value: Any) -> str:
         text = _encode(value)
     except OverflowError:
         raise Refused("data has an integer past 64 bits", "/data") from None
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH or _SUSPECT.search(text):
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH or b"\\u0000" in text or _WIDE.search(text):
         _inspect([value])
     return text.decode()
 

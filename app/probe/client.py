@@ -97,13 +97,13 @@ class Caller:
             return await Wire.open(self._host, self._port, self._context)
 
 
-def reader(url: str) -> httpx.AsyncClient:
-    """A client for what is long; it goes through no proxy."""
+def reader(url: str, *, seconds: float = ANSWER_SECONDS) -> httpx.AsyncClient:
+    """A client for what is long, and silent no longer than this. It goes through no proxy."""
     return httpx.AsyncClient(
         base_url=url,
         trust_env=False,
         verify=_trust() if url.startswith("https:") else False,
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
     )
 
 

@@ -1,13 +1,12 @@
 """`collector probe` and `collector probe verify`: arguments in, an exit code out. Typer."""
 
 import asyncio
-import contextlib
 import re
 import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from app.probe.faults import FaultLogError
 from app.probe.history import History, history
 from app.probe.html import html
 from app.probe.ledger import Ledger, LedgerError
+from app.probe.progress import progress
 from app.probe.report import page
 from app.probe.schedule import Plan
 from app.probe.verdict import Verdict, judge
@@ -30,7 +30,6 @@ from app.probe.verdict import Verdict, judge
 WRONG = 2
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-QUIET_EVERY = 10  # seconds between two lines of progress where nobody watches
 
 RUN_HELP = """Send events at a fixed schedule, remember every promise, read everything back, and judge.
 
@@ -122,7 +121,7 @@ def run(
         retry=retry,
         seed=secrets.randbelow(2**32) if seed is None else seed,
     )
-    with Ledger(ledger_file) as history_, _progress() as say:
+    with Ledger(ledger_file) as history_, progress() as say:
         one = Run(plan, history_, settle, say)
         verdict, found = uvloop.run(_run(one, faults_file))
     return _tell(verdict, found, html_file, as_json=as_json)
@@ -144,7 +143,7 @@ def verify(
     """What `collector probe verify` does."""
     found = history(ledger.read(ledger_file))
     found.plan = msgspec.structs.replace(found.plan, urls=tuple(urls))
-    with _progress() as say:
+    with progress() as say:
         verdict = judge(found, uvloop.run(read_back(found, settle, say)))
     return _tell(verdict, found, html_file, as_json=as_json)
 
@@ -178,26 +177,6 @@ async def _run(one: Run, faults_file: Path | None) -> tuple[Verdict, History]:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupted)
     return await one.verdict(lambda: None if faults_file is None else faults.read(faults_file))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Tells how it goes: on a terminal in one line, elsewhere now and then."""
-    watched, last = sys.stderr.isatty(), 0.0
-
-    def say(text: str) -> None:
-        nonlocal last
-        if watched:
-            print(f"\r\033[K{text[:79]}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - last > QUIET_EVERY:
-            last = time.monotonic()
-            print(text, file=sys.stderr, flush=True)
-
-    try:
-        yield say
-    finally:
-        if watched:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _tell(verdict: Verdict, found: History, html_file: Path | None, *, as_json: bool) -> int:

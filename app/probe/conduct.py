@@ -3,33 +3,42 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from app.probe import readers
-from app.probe.client import Caller
+from app.probe.client import reader
 from app.probe.faults import Fault
+from app.probe.findings import Copy, Readings, Stored, View
 from app.probe.history import ACKNOWLEDGED, History, history
 from app.probe.ledger import Began, Ledger
 from app.probe.load import Load
-from app.probe.readers import Tail
+from app.probe.readers import Unreadable, decoded, get
 from app.probe.schedule import Plan
-from app.probe.verdict import Copy, Readings, Stored, Verdict, View, judge
+from app.probe.tails import Tail, tails
+from app.probe.verdict import Verdict, judge
 from app.probe.views import agreed, views
 from app.probe.watch import Watch
 
 PAUSE = 0.5  # seconds between two full reads while events are missing
-CATCH_UP = 10.0  # seconds that the tail gets to come to the end
 
 Say = Callable[[str], None]
 Faults = Callable[[], Sequence[Fault] | None]
 
 
+class _Info(msgspec.Struct):
+    version: str
+
+
 class _Described(msgspec.Struct):
-    info: dict[str, str]
+    info: _Info
+
+
+_description = msgspec.json.Decoder(_Described).decode
 
 
 @dataclass(slots=True)
@@ -44,19 +53,17 @@ class Run:
 
     async def verdict(self, faults: Faults) -> tuple[Verdict, History]:
         """Load, read, judge. Raises OSError where the ledger cannot be written, FaultLogError."""
-        tail, stale, watch = Tail(self.plan), list[str](), Watch()
+        following, stale, watch = tails(self.plan), list[str](), Watch()
         version = await _version(self.plan)
         load = Load(self.plan, self.ledger, watch)
         self.ledger.append(Began(plan=self.plan, at=time.monotonic_ns(), wall=time.time(), version=version))
         polls = [readers.poll(self.plan, url, self.ledger) for url in range(len(self.plan.urls))]
-        async with _beside(tail.run()):
+        async with _beside(*(tail.run() for tail in following.values())):
             async with _beside(*polls, readers.reread(self.plan, watch, stale), self._tell(watch)):
                 await load.run(self.stop, self.settle)
             found = history(self.ledger.records)
-            readings = await read_back(found, self.settle, self.say, tail)
-        stale += readings.stale
-        judged = Readings(copies=readings.copies, tail=readings.tail, views=readings.views, stale=stale)
-        return judge(found, judged, faults()), found
+            readings = await read_back(found, self.settle, self.say, following)
+        return judge(found, replace(readings, stale=stale), faults()), found
 
     async def _tell(self, watch: Watch) -> None:
         while True:
@@ -64,7 +71,9 @@ class Run:
             self.say(watch.line(self.plan.seconds))
 
 
-async def read_back(found: History, settle: float, say: Say, tail: Tail | None = None) -> Readings:
+async def read_back(
+    found: History, settle: float, say: Say, following: Mapping[str, Tail] = MappingProxyType({})
+) -> Readings:
     """Read everything through every replica, once all that was acknowledged is there or `settle` is over."""
     await _arrived(found, settle, say)
     say("reading everything back")
@@ -75,13 +84,14 @@ async def read_back(found: History, settle: float, say: Say, tail: Tail | None =
         return await _views(found, copies)
 
     checked = await agreed(look)
-    seen: Sequence[tuple[int, str]] | None = None
-    if tail is not None and any(copy.events is not None for copy in copies):
-        last = max((event.seq for copy in copies for event in copy.events or ()), default=0)
-        if not await tail.catch_up(last, CATCH_UP):
-            checked.append(View("tail", None, f"did not come to the end within {CATCH_UP:.0f} s"))
-        seen = tail.seen
-    return Readings(copies=copies, tail=seen, views=checked)
+    last = max((event.seq for copy in copies for event in copy.events or ()), default=0)
+    if last:
+        checked += [
+            View(name, None, "did not come to the end")
+            for name, tail in following.items()
+            if not await tail.catch_up(last)
+        ]
+    return Readings(copies=copies, tails={name: tail.seen for name, tail in following.items()}, views=checked)
 
 
 async def _arrived(found: History, settle: float, say: Say) -> None:
@@ -126,9 +136,10 @@ def _same(events: Sequence[Stored], whole: Sequence[Stored] | None) -> View:
 async def _version(plan: Plan) -> str | None:
     """The collector's version, as it says."""
     for url in plan.urls:
-        reply = await Caller(url, keep=0).get("/openapi.json")
-        with contextlib.suppress(msgspec.MsgspecError):
-            return str(msgspec.json.decode(reply.body, type=_Described).info["version"])
+        with contextlib.suppress(Unreadable):
+            async with reader(url) as http:
+                answer = await get(http, "/openapi.json", {})
+                return decoded(_description, answer.content).info.version
     return None
 
 

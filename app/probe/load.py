@@ -54,31 +54,43 @@ class Load:
         ]
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._queue: list[_Parcel] = []
-        self._open = 0  # in the queue, or just sent from it
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._open = 0  # requests that may be sent again, or for the first time
+        self._done = asyncio.Event()  # none is open
         self._over = False
         self._chance = random.Random(plan.seed)  # noqa: S311 - it spreads retries, it guards nothing
 
     async def run(self, stop: asyncio.Event, settle: float) -> None:
-        """Send until the plan is done or `stop` is set; then wait `settle` seconds for what is still open."""
-        tail = [asyncio.create_task(self._knock()) for _ in self._callers]
-        firsts: set[asyncio.Task[None]] = set()
-        async for parcel in self._parcels(stop):
-            await self._slots.acquire()
-            task = asyncio.create_task(self._first(parcel))
-            firsts.add(task)
-            task.add_done_callback(firsts.discard)
-        self._ledger.append(Ended(at=time.monotonic_ns(), wall=time.time()))
+        """Send until the plan is done or `stop` is set; then wait `settle` seconds for what is still open.
+
+        Raises OSError where the ledger cannot be written, and then sends nothing more.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in self._callers:
+                    group.create_task(self._knock())
+                async for parcel in self._parcels(stop):
+                    await self._slots.acquire()
+                    self._open += 1
+                    group.create_task(self._first(parcel))
+                self._ledger.append(Ended(at=time.monotonic_ns(), wall=time.time()))
+                await self._settled(settle)
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        finally:
+            for caller in self._callers:
+                caller.close()
+
+    async def _settled(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(settle):
-                await asyncio.gather(*map(asyncio.shield, firsts))
-                await self._empty.wait()
+            async with asyncio.timeout(seconds):
+                while self._open:
+                    self._done.clear()
+                    await self._done.wait()
         self._over = True
-        await asyncio.gather(*firsts)
-        await asyncio.gather(*tail)
-        for caller in self._callers:
-            caller.close()
+
+    def _close(self) -> None:
+        self._open -= 1
+        self._done.set()
 
     async def _parcels(self, stop: asyncio.Event) -> AsyncIterator[_Parcel]:
         self._watch.begin()
@@ -100,12 +112,11 @@ class Load:
                 what, reply = await self._send(parcel)
             finally:
                 self._slots.release()
-            if not (what.again and self._plan.retry):
+            if not (what.again and self._plan.retry) or self._over:
+                self._close()
                 return
             pause = QUICK_PAUSE * parcel.attempt * self._chance.uniform(0.5, 1)
             if parcel.attempt == QUICK_ATTEMPTS or (reply.retry_after or 0) > pause:
-                self._open += 1
-                self._empty.clear()
                 self._put_off(parcel, reply)
                 return
             await asyncio.sleep(pause)
@@ -122,10 +133,8 @@ class Load:
             if what.again:
                 self._put_off(parcel, reply)
                 await asyncio.sleep(self._chance.uniform(*SLOW_PAUSE))
-                continue
-            self._open -= 1
-            if not self._open:
-                self._empty.set()
+            else:
+                self._close()
 
     def _put_off(self, parcel: _Parcel, reply: Reply) -> None:
         pause = max(self._chance.uniform(*SLOW_PAUSE), (reply.retry_after or 0) * self._chance.uniform(1, 1.2))

@@ -3,9 +3,11 @@
 import textwrap
 from collections.abc import Iterator, Mapping
 
-from app.probe.verdict import NAMED, OK, Bite, Verdict
+from app.probe.findings import OK
+from app.probe.verdict import NAMED, Bite, Verdict
 
 WIDTH = 79
+_QUANTILES = {"p50": "p50", "p99": "p99", "p99.9": "p999"}
 HEADLINES = {
     "clean": "CLEAN: every promise was kept",
     "broken": "BROKEN: a promise was not kept",
@@ -38,9 +40,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     yield ""
     yield from _promises(verdict)
     yield ""
-    yield from _said(
-        "views", ", ".join(f"{name} {'agrees' if said == OK else said}" for name, said in verdict.views.items())
-    )
+    yield from _said("views", *_views(verdict.views))
     yield from _said("available", *_availability(verdict))
     yield from _said("latency", *_latencies(verdict))
     yield from _said("/readyz", _health(verdict.health))
@@ -56,8 +56,9 @@ def _run(verdict: Verdict) -> Iterator[str]:
     yield f"{run['id']}, {', '.join(urls) if isinstance(urls, list) else urls}"
     load = f"{run['rate']:g} requests a second for {run['seconds']:g} s, {run['workers']} workers"
     batch = f", {run['batch']} events a request" if run["batch"] != 1 else ""
-    yield f"{load}{batch}, {'with' if run['retry'] else 'without'} retries, seed {run['seed']}"
-    yield f"collector {run['version'] or 'of unknown version'}, source {run['source']}"
+    yield f"{load}{batch}, {'with' if run['retry'] else 'without'} retries"
+    yield f"source {run['source']}, seed {run['seed']}"
+    yield f"collector {run['version'] or 'of unknown version'}"
 
 
 def _requests(verdict: Verdict) -> Iterator[str]:
@@ -81,13 +82,24 @@ def _promises(verdict: Verdict) -> Iterator[str]:
     yield from _said("promises", "each of these must be 0")
     for name, meaning in MEANINGS.items():
         yield f"{verdict.events[name]:>14,}  {name.replace('_', ' ')}: {meaning}"
-        for named in verdict.named.get(name, ()):
-            yield from _wrapped(" " * 18, f"{named.id}: {named.ledger}")
-        if verdict.events[name] > NAMED:
-            yield f"{'':18}and {verdict.events[name] - NAMED:,} more"
+        yield from _named(verdict, name, verdict.events[name])
     tail = verdict.tail
     what = f"{tail['gaps']:,} gaps, {tail['doubled']:,} doubled, {tail['disordered']:,} out of order"
-    yield f"{sum(tail.values()):>14,}  in the tail: {what}, {tail['vanished']:,} vanished"
+    yield f"{sum(tail.values()):>14,}  in the tails: {what}, {tail['vanished']:,} vanished"
+    yield from _named(verdict, "missed", len(verdict.named.get("missed", ())))
+
+
+def _named(verdict: Verdict, finding: str, count: int) -> Iterator[str]:
+    for named in verdict.named.get(finding, ()):
+        yield from _wrapped(" " * 18, f"{named.id}: {named.ledger}")
+    if count > NAMED:
+        yield f"{'':18}and {count - NAMED:,} more"
+
+
+def _views(views: Mapping[str, str]) -> Iterator[str]:
+    if agreeing := [name for name, said in views.items() if said == OK]:
+        yield f"{', '.join(agreeing)}: the same"
+    yield from (f"{name}: {said}" for name, said in views.items() if said != OK)
 
 
 def _availability(verdict: Verdict) -> Iterator[str]:
@@ -106,8 +118,8 @@ def _availability(verdict: Verdict) -> Iterator[str]:
 def _latencies(verdict: Verdict) -> Iterator[str]:
     for place, values in verdict.latency_ms.items():
         if values["p50"] is not None:
-            told = f"p50 {values['p50']:,} ms, p99 {values['p99']:,} ms, p99.9 {values['p999']:,} ms"
-            yield f"{told} {'while a fault lasted' if place == 'inside' else 'from when it was due'}"
+            told = ", ".join(f"{name} {values[key]:,.1f} ms" for name, key in _QUANTILES.items())
+            yield f"{told} {'in faults' if place == 'inside' else 'from when it was due'}"
 
 
 def _health(health: Mapping[str, float]) -> str:
@@ -123,8 +135,8 @@ def _fault(bite: Bite) -> str:
 
 def _proof(verdict: Verdict) -> Iterator[str]:
     requests, below = verdict.proof["requests"], verdict.proof["below"]
-    if requests and below is not None:
-        yield f"{requests:,} acknowledged requests, none broken: fewer than {below:.2g} of all are (3/N)"
+    if verdict.verdict == "clean" and below is not None:
+        yield f"of {requests:,} acknowledged requests none was broken, so fewer than {below:.2g} of all are (3/N)"
     yield HONESTY
 
 

@@ -6,8 +6,7 @@ again, with the SHA-256 of everything a client sends. So what is read back needs
 
 import math
 from datetime import datetime
-from hashlib import sha256
-from random import Random
+from hashlib import sha256, shake_256
 from typing import Any
 
 import msgspec
@@ -76,12 +75,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def _event(self, id_: str, now: datetime) -> dict[str, Any]:
         worker, seq = id_.split("/")[1:3]
-        chance = Random(f"{self.seed} {id_}")  # noqa: S311 - it varies texts, it guards nothing
         data: dict[str, Any] = {
             "source": self.source,
             "worker": int(worker),
             "seq": int(seq),
-            "text": "".join(chance.choices(LETTERS, k=chance.randrange(LONGEST))),
+            "text": _text(f"{self.seed} {id_}"),
         }
         subject = f"worker-{worker}"
         seal = digest(id=id_, source=self.source, action=ACTION, subject=subject, time=now, data=data)
@@ -121,6 +119,12 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 def digest(*, id: str, source: str, action: str, subject: str | None, time: datetime, data: Any) -> str:  # noqa: A002
     """The SHA-256 of what a client sends, however it is spelt."""
     return sha256(_encode([id, source, action, subject, round(time.timestamp() * 1e6), data])).hexdigest()
+
+
+def _text(about: str) -> str:
+    """Some text, always the same for the same."""
+    length, *chances = shake_256(about.encode()).digest(LONGEST + 1)
+    return "".join([LETTERS[chance % len(LETTERS)] for chance in chances[: length % LONGEST]])
 
 
 def _number(data: dict[str, Any]) -> list[str]:

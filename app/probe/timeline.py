@@ -111,9 +111,10 @@ class _Picture:
         every = next((tick for tick in TICKS if self._seconds / tick <= 12), TICKS[-1])
         for number in range(int(self._seconds / every) + 1):
             x = self._at(number * every)
+            anchor = "end" if x > WIDTH - 30 else "middle"
             yield f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{self._bottom}" y2="{self._bottom + 4}"/>'
             yield (
-                f'<text class="name" x="{x:.1f}" y="{self._bottom + 16}" text-anchor="middle">'
+                f'<text class="name" x="{x:.1f}" y="{self._bottom + 16}" text-anchor="{anchor}">'
                 f"{number * every:g} s</text>"
             )
 

@@ -1,61 +1,21 @@
 """The verdict: what was promised against what was read. Pure: the same history and readings, the same verdict.
 
-What was read back, through whichever replica, holds everything that was acknowledged (else it is lost), may hold
-what is unknown, and holds nothing else (a phantom), nor what was refused; nothing is there twice, and everything
-is as it was sent. What the tail saw and what the views say is the same.
+Any finding, and any view that does not agree, makes it broken. What could not be read, a fault that did not bite,
+and a run in which nothing was acknowledged make it untested.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from app.probe import availability
 from app.probe.faults import Fault
+from app.probe.findings import Readings, findings, followed, missed
 from app.probe.history import ACKNOWLEDGED, Fate, History
 
 NAMED = 10  # ids of each finding that are named
-OK = "ok"
-
-
-class Stored(NamedTuple):
-    """An event as it was read back."""
-
-    seq: int
-    id: str
-    intact: bool = True
-
-
-class Copy(NamedTuple):
-    """Everything of the run, as read through one replica; `events` None: it could not be, for this reason."""
-
-    url: str
-    events: Sequence[Stored] | None
-    reason: str = ""
-
-
-class View(NamedTuple):
-    """Another way of reading, and what it said where it did not agree. None: it could not be asked."""
-
-    name: str
-    agrees: bool | None = True
-    detail: str = OK
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readings:
-    """What was read. `tail`: numbers and ids in the order in which the tail saw them, None: nobody followed.
-
-    `stale`: events that a read during the run did not show although their receipt had come before it began.
-    """
-
-    copies: Sequence[Copy]
-    tail: Sequence[tuple[int, str]] | None = None
-    views: Sequence[View] = ()
-    stale: Sequence[str] = ()
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -118,14 +78,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def judge(history: History, readings: Readings, faults: Sequence[Fault] | None = None) -> Verdict:
     """Judge a run; `faults` None: none were to be."""
     fates = history.fates()
-    findings = _findings(fates, readings)
-    tail = _tail(readings)
+    found = findings(fates, readings)
+    stored = readings.events
+    tails = {} if stored is None else {name: followed(seen, stored) for name, seen in readings.tails.items()}
     bites = [_bite(fault, history) for fault in faults or ()]
-    broken = [f"{name.replace('_', ' ')} {len(ids)}" for name, ids in findings.items() if ids]
-    broken += [f"tail: {name} {count}" for name, count in tail.items() if count]
+    broken = [f"{name.replace('_', ' ')} {len(ids)}" for name, ids in found.items() if ids]
+    broken += [f"{tail}: {name} {n}" for tail, counts in tails.items() for name, n in counts.items() if n]
     broken += [f"{view.name}: {view.detail}" for view in readings.views if view.agrees is False]
     untested = _untested(fates, readings, bites, faulty=faults is not None)
-    events = _events(history, fates, readings) | {name: len(ids) for name, ids in findings.items()}
+    events = _events(history, fates, readings) | {name: len(ids) for name, ids in found.items()}
     whole = availability.line(history, history.attempts)
     windows = [fault.window(history) for fault in faults or ()]
     outside, inside = availability.latencies(history, windows)
@@ -138,7 +99,7 @@ def judge(history: History, readings: Readings, faults: Sequence[Fault] | None =
         run=_run(history),
         requests=requests,
         events=events,
-        tail=tail,
+        tail={name: sum(counts[name] for counts in tails.values()) for name in followed((), ())},
         views={view.name: view.detail for view in readings.views},
         availability={
             "unavailable_seconds": round(availability.unavailable_seconds(whole), 1),
@@ -154,46 +115,10 @@ def judge(history: History, readings: Readings, faults: Sequence[Fault] | None =
         proof={"requests": acknowledged, "below": 3 / acknowledged if acknowledged else None},
         named={
             name: [Named(id_, _said_of(history, id_)) for id_ in ids[:NAMED]]
-            for name, ids in findings.items()
+            for name, ids in (found | {"missed": missed(readings.tails, stored or ())}).items()
             if ids
         },
     )
-
-
-def _findings(fates: Mapping[str, Fate], readings: Readings) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {
-        name: set() for name in ("lost", "phantom", "refused_but_stored", "doubled", "corrupted")
-    }
-    acknowledged = {id_ for id_, fate in fates.items() if fate in ACKNOWLEDGED}
-    for copy in readings.copies:
-        if copy.events is None:
-            continue
-        there = Counter(event.id for event in copy.events)
-        found["lost"] |= acknowledged - there.keys()
-        found["phantom"] |= {id_ for id_ in there if fates.get(id_, "not-sent") == "not-sent"}
-        found["refused_but_stored"] |= {id_ for id_ in there if fates.get(id_) == "refused"}
-        found["doubled"] |= {id_ for id_, times in there.items() if times > 1}
-        found["corrupted"] |= {event.id for event in copy.events if not event.intact}
-    return {name: sorted(ids) for name, ids in found.items()} | {"stale": sorted(set(readings.stale))}
-
-
-def _tail(readings: Readings) -> dict[str, int]:
-    """`vanished`: seen by the tail, and not there at the end."""
-    copy = _first(readings)
-    if readings.tail is None or copy is None:
-        return {"gaps": 0, "doubled": 0, "disordered": 0, "vanished": 0}
-    seen = [seq for seq, _ in readings.tail]
-    stored = {event.seq for event in copy}
-    return {
-        "gaps": len(stored - set(seen)),
-        "doubled": len(seen) - len(set(seen)),
-        "disordered": sum(after < before for before, after in pairwise(seen)),
-        "vanished": len(set(seen) - stored),
-    }
-
-
-def _first(readings: Readings) -> Sequence[Stored] | None:
-    return next((copy.events for copy in readings.copies if copy.events is not None), None)
 
 
 def _untested(fates: Mapping[str, Fate], readings: Readings, bites: Sequence[Bite], *, faulty: bool) -> list[str]:
@@ -275,7 +200,7 @@ def _requests(history: History) -> Requests:
 def _events(history: History, fates: Mapping[str, Fate], readings: Readings) -> dict[str, int]:
     """`recovered`: acknowledged by a retry. `unknown_stored`: never acknowledged, and there."""
     counts = Counter(fates.values())
-    there = {event.id for event in _first(readings) or ()}
+    there = {event.id for event in readings.events or ()}
     recovered = sum(
         fates[id_] in ACKNOWLEDGED and request.attempts[0].fate(place) not in ACKNOWLEDGED
         for request in history.requests.values()

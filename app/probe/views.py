@@ -12,14 +12,14 @@ import httpx
 import msgspec
 
 from app.probe.client import reader
+from app.probe.findings import Stored, View
 from app.probe.history import History
 from app.probe.readers import PAGE, Unreadable, decoded, get, next_cursor
-from app.probe.verdict import Stored, View
 
 NEWEST = 50
 MARGIN = timedelta(hours=1)  # around the run, for clocks that differ
 ROUNDS = 3  # what was in doubt may be committed while the views are read: then they are read again
-PAUSE = 1.0  # seconds
+PAUSE = 0.5  # seconds
 
 
 class _Source(msgspec.Struct):

@@ -84,24 +84,29 @@ probe.answer      | msgspec                        | probe.ledger
 probe.history     |                                | probe.ledger probe.schedule
 probe.faults      | msgspec                        | probe.history
 probe.availability |                               | probe.history
-probe.verdict     | msgspec                        | probe probe.availability probe.faults probe.history
+probe.findings    |                                | probe.history
+probe.verdict     | msgspec                        | probe probe.availability probe.faults probe.findings \
+                                                     probe.history
 probe.wire        | asyncio http                   |
 probe.client      | asyncio http                   | probe.wire
 probe.watch       |                                | probe.ledger
 probe.load        | asyncio                        | probe.answer probe.client probe.ledger probe.schedule \
                                                      probe.watch
-probe.readers     | asyncio http msgspec           | probe.client probe.ledger probe.schedule probe.verdict \
+probe.readers     | asyncio http msgspec           | probe.client probe.findings probe.ledger probe.schedule \
                                                      probe.watch
-probe.views       | asyncio http msgspec           | probe.client probe.history probe.readers probe.verdict
-probe.conduct     | asyncio msgspec                | probe probe.client probe.faults probe.history probe.ledger \
-                                                     probe.load probe.readers probe.schedule probe.verdict \
-                                                     probe.views probe.watch
-probe.report      |                                | probe.verdict
+probe.tails       | asyncio http msgspec           | probe.client probe.findings probe.readers probe.schedule
+probe.views       | asyncio http msgspec           | probe.client probe.findings probe.history probe.readers
+probe.conduct     | asyncio msgspec                | probe probe.client probe.faults probe.findings \
+                                                     probe.history probe.ledger probe.load probe.readers \
+                                                     probe.schedule probe.tails probe.verdict probe.views \
+                                                     probe.watch
+probe.report      |                                | probe.findings probe.verdict
 probe.timeline    |                                | probe probe.availability probe.history probe.verdict
+probe.progress    |                                |
 probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
 probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
-                                                     probe.html probe.ledger probe.report probe.schedule \
-                                                     probe.verdict
+                                                     probe.html probe.ledger probe.progress probe.report \
+                                                     probe.schedule probe.verdict
 cli               |                                | about settings main migrate background letters probe.command
 """
 

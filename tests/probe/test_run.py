@@ -1,15 +1,25 @@
 """Runs against real collectors: clean where they keep their promises, and red where they do not."""
 
+import asyncio
 import json
+import os
 import re
 import sqlite3
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from app.probe import readers
+from app.probe.client import Caller
 from app.probe.command import main
-from tests.probe.conftest import Env, FaultLog, Probe, Start, judged, probe, sent
+from app.probe.conduct import Run
+from app.probe.ledger import Ledger, Record
+from app.probe.schedule import Plan
+from app.probe.watch import Watch
+from tests.ports import LOOPBACK, free_port
+from tests.probe.conftest import Env, FaultLog, Probe, Start, judged, sent
 
 SHORT = ("--rate", "90", "--for", "1s")
 
@@ -51,7 +61,7 @@ async def test_kill_9_loses_nothing_and_the_fault_bit(
         "--rate",
         "60",
         "--for",
-        "6s",
+        "5s",
         "--ledger",
         str(ledger),
         "--faults",
@@ -128,16 +138,24 @@ async def test_an_old_ledger_finds_what_was_done_to_the_database_since(
         database.close()
 
 
-async def test_an_interrupted_run_is_judged(sqlite_env: Env, start: Start, tmp_path: Path) -> None:
+async def test_an_interrupted_run_is_judged_and_its_page_fits_a_terminal(
+    sqlite_env: Env, start: Start, tmp_path: Path
+) -> None:
     process = start(sqlite_env)
     await process.wait_until_ready()
-    ledger = tmp_path / "ledger"
-    running = await Probe.start(process.url, "--rate", "50", "--for", "1h", "--ledger", str(ledger))
+    ledger, html = tmp_path / "ledger", tmp_path / "report.html"
+    words = ("--rate", "50", "--for", "1h", "--ledger", str(ledger), "--html", str(html))
+    running = await Probe.start(process.url, *words)
     await sent(ledger, 20)
     running.interrupt()
     code, out, err = await running.end()
     assert code == 0, out + err
     assert out.startswith("CLEAN")
+    assert max(map(len, out.splitlines())) < 80
+    assert all(f" {name}:" in out for name in ("lost", "phantom", "doubled", "corrupted"))
+    text = html.read_text()
+    assert "<svg" in text
+    assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", text), "it loads something"
 
 
 async def test_a_ledger_whose_probe_was_killed_can_be_judged(
@@ -154,27 +172,50 @@ async def test_a_ledger_whose_probe_was_killed_can_be_judged(
     assert verdict["requests"]["acknowledged"] >= 10
 
 
-async def test_a_collector_that_is_not_there_proves_nothing(sqlite_env: Env, start: Start) -> None:
-    process = start(sqlite_env)
-    await process.wait_until_ready()
-    process.kill()
-    verdict = await judged(process.url, *SHORT, "--no-retry", "--settle", "100ms", code=2)
+async def test_a_collector_that_is_not_there_proves_nothing() -> None:
+    url = f"http://{LOOPBACK}:{free_port()}"
+    verdict = await judged(url, *SHORT, "--no-retry", "--settle", "100ms", code=2)
     assert verdict["requests"]["not_sent"] == verdict["requests"]["errors_without_retry"] == 90
     assert "nothing was acknowledged" in verdict["reasons"]
 
 
-async def test_the_page_fits_a_terminal(sqlite_env: Env, start: Start, tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+async def test_a_history_that_cannot_be_written_ends_the_run(
+    sqlite_env: Env, start: Start, tmp_path: Path
+) -> None:
     process = start(sqlite_env)
     await process.wait_until_ready()
-    html = tmp_path / "report.html"
-    code, out, _ = await probe(process.url, *SHORT, "--html", str(html))
-    assert code == 0
-    assert out.startswith("CLEAN")
-    assert max(map(len, out.splitlines())) < 80
-    assert all(f" {name}:" in out for name in ("lost", "phantom", "doubled", "corrupted"))
-    text = html.read_text()
-    assert "<svg" in text
-    assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", text), "it loads nothing"
+
+    class Full(Ledger):
+        def append(self, record: Record) -> None:
+            super().append(record)
+            if len(self.records) == 20:
+                os.dup2(os.open("/dev/full", os.O_WRONLY), self._file or 0)
+
+    plan = Plan(run="full", urls=(process.url,), rate=100, seconds=600)
+    with Full(tmp_path / "ledger") as book:
+        with pytest.raises(OSError, match="space"):
+            await Run(plan, book, 1.0, print).verdict(lambda: None)
+        assert len(book.records) == 20
+
+
+async def test_a_read_that_does_not_show_what_was_acknowledged_before_is_stale(
+    env: Env, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start(env)
+    await process.wait_until_ready()
+    plan = Plan(run="stale", urls=(process.url,), rate=1, seconds=1)
+    assert (await Caller(process.url).post("/events", plan.body("stale/0/0", datetime.now(UTC)))).status == 201
+    monkeypatch.setattr(readers, "FULL_EVERY", 0.01)
+    stale: list[str] = []
+    reading = asyncio.create_task(readers.reread(plan, Watch(committed=["stale/0/0", "stale/1/0"]), stale))
+    async with asyncio.timeout(30):
+        while True:
+            if stale:
+                break
+            await asyncio.sleep(0.01)
+    reading.cancel()
+    assert set(stale) == {"stale/1/0"}
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.probe.faults import Fault
+from app.probe.findings import Copy, Readings, Stored, View
 from app.probe.history import History, history
 from app.probe.ledger import Answered, Began, Ended, Outcome, Polled, Record, Sent
 from app.probe.schedule import Plan
-from app.probe.verdict import Copy, Readings, Stored, Verdict, View, judge
+from app.probe.verdict import Verdict, judge
 
 MS = 1_000_000  # nanoseconds
 START = 5_000 * MS
@@ -81,7 +82,7 @@ def answered(id_: str, attempt: int, at: int, outcome: Outcome, *, spooled: bool
 def read(plan: Plan, stored: list[Stored]) -> Readings:
     return Readings(
         copies=[Copy(url, stored) for url in plan.urls],
-        tail=[(one.seq, one.id) for one in stored],
+        tails={"tail": [(one.seq, one.id) for one in stored]},
         views=[View("pages"), View("sources")],
     )
 
@@ -96,7 +97,7 @@ def found(verdict: Verdict) -> dict[str, int]:
 def reread(run: Made, stored: list[Stored], *, followed: bool = True) -> Readings:
     """The same run, with this in the database; the tail saw it too, or did not."""
     readings = read(run.history.plan, stored)
-    return readings if followed else replace(readings, tail=run.readings.tail)
+    return readings if followed else replace(readings, tails=run.readings.tails)
 
 
 seeds = st.integers(0, 2**32).map(Random)
@@ -204,7 +205,7 @@ def test_an_event_that_is_not_what_was_sent_is_corrupted(run: Made, chance: Rand
 @explored
 @given(runs, seeds)
 def test_a_tail_that_missed_repeated_or_went_back_is_found(run: Made, chance: Random) -> None:
-    seen = list(run.readings.tail or ())
+    seen = list(run.readings.tails["tail"])
     place = chance.randrange(1, len(seen) - 1)
     tails = {
         "tail gaps": seen[:place] + seen[place + 1 :],
@@ -213,8 +214,12 @@ def test_a_tail_that_missed_repeated_or_went_back_is_found(run: Made, chance: Ra
         "tail vanished": [*seen, (seen[-1][0] + 1, "r/0/0")],
     }
     for name, tail in tails.items():
-        verdict = judge(run.history, replace(run.readings, tail=tail))
+        verdict = judge(
+            run.history, replace(run.readings, tails={"tail": run.readings.tails["tail"], "stream": tail})
+        )
         assert (verdict.verdict, found(verdict)) == ("broken", {name: 1})
+        assert verdict.reasons == [f"stream: {name.removeprefix('tail ')} 1"]
+        assert [one.id for one in verdict.named.get("missed", [])] == [seen[place][1]] * (name == "tail gaps")
 
 
 @explored
