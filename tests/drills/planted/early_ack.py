@@ -6,54 +6,55 @@ but who reads everything in that very moment: an event with a receipt is not the
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import asyncpg
-from asyncpg.transaction import Transaction
 
 from app.events import Event
 from app.store import Kept, commit
 from app.store.commit import Committer, How
+from app.writer import GroupCommit
 from tests.drills.planted import swap
 
-LATE = 0.07  # seconds from the receipt to the commit; the next group waits for it
+LATE = 0.5  # seconds from the receipt to the COMMIT, which may take a tenth of that; the next group waits for it
 
-_open: WeakKeyDictionary[Committer, "asyncio.Task[None]"] = WeakKeyDictionary()
+Tell = Callable[[Sequence[Kept]], None]
+_tell: ContextVar[Tell | None] = ContextVar("tell", default=None)  # those who wait for the group being committed
 
 
 def plant() -> None:
     """Plant it, in what writes to PostgreSQL."""
+    swap(GroupCommit, "_flush", _flushing)
     swap(Committer, "_persist", _persisting)
     swap(commit, "_insist", _insisting)
+
+
+def _flushing(sound: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def flush(self: GroupCommit[Any, Any], group: list[Any]) -> None:
+        def tell(kept: Sequence[Kept]) -> None:
+            if len(kept) == sum(len(one.items) for one in group):  # fewer where some are the same
+                self._answer(group, kept)
+
+        _tell.set(tell)
+        await sound(self, group)
+
+    return flush
 
 
 def _persisting(sound: Callable[..., Awaitable[list[Kept]]]) -> Callable[..., Awaitable[list[Kept]]]:
     async def persist(
         self: Committer, connection: asyncpg.Connection, events: Sequence[Event], *, strict: bool
     ) -> list[Kept]:
-        if (before := _open.pop(self, None)) is not None:
-            await before
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
+        async with connection.transaction():
             kept = await sound(self, connection, events, strict=strict)
-        except Exception:
-            await transaction.rollback()
-            raise
-        _open[self] = asyncio.create_task(_commit_late(transaction))
+            if (tell := _tell.get()) is not None:
+                tell(kept)
+                await asyncio.sleep(LATE)
         return kept
 
     return persist
-
-
-async def _commit_late(transaction: Transaction) -> None:
-    await asyncio.sleep(LATE)
-    # Nobody is left to be told.
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        await transaction.commit()
 
 
 def _insisting(sound: Callable[..., Awaitable[list[Kept]]]) -> Callable[..., Awaitable[list[Kept]]]:
@@ -61,7 +62,7 @@ def _insisting(sound: Callable[..., Awaitable[list[Kept]]]) -> Callable[..., Awa
 
     async def insist(
         connection: asyncpg.Connection, attempt: Callable[[How], Awaitable[list[Kept]]], how: How
-    ) -> Any:
+    ) -> list[Kept]:
         async def guarded(how: How) -> list[Kept]:
             async with connection.transaction():
                 return await attempt(how)
