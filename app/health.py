@@ -154,7 +154,7 @@ class Readiness:
         draining = Part("draining", ok=not self.draining, detail="leaving" if self.draining else "no")
         age = time.monotonic() - self._at
         fresh = Part("check", ok=age <= STALE_AFTER, detail=f"{min(age, 1e6):.1f} s ago")
-        return (*self._parts, self._commits, *self._spool_part, fresh, draining, *self._notes())
+        return (self._database, *self._parts[1:], *self._spool_part, fresh, draining, *self._notes())
 
     @property
     def ready(self) -> bool:
@@ -198,12 +198,12 @@ class Readiness:
         return bool(self._under_way) and time.monotonic() - min(self._under_way) > STALLED_AFTER
 
     @property
-    def _commits(self) -> Part:
-        if self._stalled:
-            return Part("commits", ok=False, detail=f"one has been under way for more than {STALLED_AFTER:g} s")
-        return Part(
-            "commits", ok=not self.commits_fail, detail="the last one failed" if self.commits_fail else "well"
-        )
+    def _database(self) -> Part:
+        found = self._parts[0]
+        if not found.ok or not (self._stalled or self.commits_fail):
+            return found
+        late = f"a commit has been under way for more than {STALLED_AFTER:g} s"
+        return Part(found.name, ok=False, detail=late if self._stalled else "the last commit failed")
 
     async def run(self, beat: Beat) -> None:
         """The loop: also measures how late the event loop is."""

@@ -7,6 +7,7 @@ has shown nothing, or was wrongly asked for.
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import sys
 import time
@@ -32,7 +33,8 @@ def main() -> int:
         _list(chosen)
         return 0
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    print(f"{len(chosen)} scenarios, {options.times} times, seed {seed}, by {options.module}", flush=True)
+    patient = "" if options.patience == 1 else f", with times {options.patience:g} times as long as they should be"
+    print(f"{len(chosen)} scenarios, {options.times} times, seed {seed}, by {options.module}{patient}", flush=True)
     began = time.monotonic()
     outcomes = [_drilled(one, options, seed + round_) for round_ in range(options.times) for one in chosen]
     print(f"\n{matrix(outcomes)}\n\n{total(outcomes)}\n{time.monotonic() - began:.0f} s, seed {seed}")
@@ -45,8 +47,10 @@ def main() -> int:
 def _drilled(one: Scenario, options: argparse.Namespace, seed: int) -> Outcome:
     began = time.monotonic()
     print(f"{one.name} ...", end=" ", flush=True)
-    outcome = asyncio.run(run(one, options.module, seed=seed, keep=options.keep))
-    print(f"{outcome.result}, {time.monotonic() - began:.0f} s", flush=True)
+    outcome = asyncio.run(run(one, options.module, seed=seed, keep=options.keep, patience=options.patience))
+    # Where something else had the machine, times say little.
+    load = f"{os.getloadavg()[0] / (os.cpu_count() or 1):.1f}"
+    print(f"{outcome.result}, {time.monotonic() - began:.0f} s, load {load} a core", flush=True)
     for fault in outcome.report["faults"] if outcome.report else ():
         print(f"    {fault['kind']} {fault['target']}: {fault['effect'] or 'nothing was seen of it'}")
     for reason in outcome.reasons:
@@ -75,6 +79,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     names("--times", type=int, default=1, metavar="K", help="so many rounds, each with the next seed")
     names("--module", default="app", help='what collectors and workers are started by: "tests.drills.planted BUG"')
     names("--json", type=Path, metavar="FILE", help="write all that was measured")
+    names("--patience", type=float, default=1, metavar="X", help="for a busy machine: expect X times the times")
     names("--keep", type=Path, metavar="DIR", help="where what is not clean leaves its ledger and logs")
     names("--list", action="store_true", help="list the scenarios")
     return parser.parse_args(words)

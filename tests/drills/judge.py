@@ -5,8 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from tests.drills.probing import Report
-from tests.drills.scenario import Expect
+from tests.drills.scenario import Expect, Seconds
+
+TIMES = ("longest_gap", "gap_beyond_fault", "slowest_answer", "lies")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,9 +24,16 @@ class Measured:
     logs: Mapping[str, str]
 
 
-def missed(expect: Expect, measured: Measured) -> list[str]:
-    """The expectations that were not met, in words; empty: all were."""
+def missed(expect: Expect, measured: Measured, patience: float = 1) -> list[str]:
+    """The expectations that were not met, in words; empty: all were. `patience`: times may be so much longer."""
+    expect = _patient(expect, patience)
     return [*_of_the_table(measured), *_of_the_load(expect, measured), *_of_the_processes(expect, measured)]
+
+
+def _patient(expect: Expect, factor: float) -> Expect:
+    times = {name: getattr(expect, name) for name in TIMES}
+    longer = {name: Seconds(time * factor) for name, time in times.items() if time is not None}
+    return msgspec.structs.replace(expect, **longer)
 
 
 def _of_the_table(measured: Measured) -> Iterator[str]:

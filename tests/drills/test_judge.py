@@ -74,6 +74,16 @@ def test_a_gap_is_told_by_itself_and_beyond_the_fault() -> None:
     assert told == ["longest gap in s: 2.5, at most 2", "gap beyond the fault in s: 1.5, at most 1"]
 
 
+def test_patience_makes_times_longer_and_forgives_nothing_else() -> None:
+    late = measured(
+        {"availability": {"longest_gap_seconds": 3.9}, "health": {"ready_but_not_keeping_seconds": 1.4}},
+        slowest_answer=9.0,
+    )
+    assert len(missed(STRICT, late)) == 4
+    assert missed(STRICT, late, patience=3) == []
+    assert len(missed(STRICT, measured({"requests": {"errors_without_retry": 1}}), patience=100)) == 1
+
+
 def test_lies_are_allowed_for_each_fault() -> None:
     faults = {"begin": 1.0, "end": 2.0}
     two = measured({"health": {"ready_but_not_keeping_seconds": 1.4}})

@@ -47,12 +47,14 @@ def of_proxy(proxy: Proxy) -> Mapping[str, Verb]:
 
 
 async def break_network(proxy: Proxy, mode: Mode, lasts: float) -> str | None:
-    """Let the proxy do this for so many seconds."""
+    """Let the proxy do this for so many seconds. A connection that has lost something is not to be used again."""
     before = proxy.bitten[mode]
     proxy.mode = mode
     try:
         await asyncio.sleep(max(lasts, BRIEF))
     finally:
+        if mode == "drop-replies":
+            proxy.mode = "reset"
         proxy.mode = "pass"
     bitten = proxy.bitten[mode] - before
     return f"{bitten} pieces or connections bitten" if bitten else None
