@@ -5,10 +5,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench drills format install lock audit clean
+.PHONY: help run test check bench drills drills-teeth format install lock audit clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
 	@$(BIN)/collector serve $(ARGS)
@@ -27,6 +27,9 @@ bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--s
 
 drills: .venv/.dev ## Break everything under load, and judge by `collector probe` (ARGS=--short: two minutes)
 	@$(BIN)/python -m tests.drills $(ARGS)
+
+drills-teeth: .venv/.dev ## Plant eight bugs, one after the other: a drill has to notice each (ARGS=--control)
+	@$(BIN)/python -m tests.drills.teeth $(ARGS)
 
 format: .venv/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only

@@ -163,7 +163,9 @@ class ProcessRig:
             self._spool = spool = await self._stack.enter_async_context(
                 _running(RedisServer(settings=ON_DISK, binary=binary))
             )
-            self._targets["spool"] = redis.of_redis(spool)
+            self._targets["spool"] = redis.of_redis(spool) | {
+                "flush": partial(redis.flush, spool, partial(redis.mark, spool))
+            }
             self._env["SPOOL_URL"] = await self._network("spool", spool.port, spool.url())
 
     async def _network(self, name: str, port: int, url: str) -> str:
@@ -175,7 +177,7 @@ class ProcessRig:
         return proxy.url_through(url)
 
     async def _add_collector(self, name: str) -> None:
-        process = self._make()
+        process = self._make(**await self._way(name))
         pod = self._supervisor.add(name, process)
         self._targets[name] = processes.of_collector(pod, self._supervisor)
         if name == SERVES and "disk" in self._targets:
@@ -183,13 +185,21 @@ class ProcessRig:
             self._targets["disk"] = surroundings.of_disk(folder, process.port)
         self._urls.append(await self._network(name, process.port, process.url))
 
+    async def _way(self, name: str) -> dict[str, str]:
+        """The settings of a collector that has a way to the database of its own."""
+        way = f"postgres-of-{name}"
+        if self._database is None or way not in self._plan.through:
+            return {}
+        url = await self._network(way, self._database.port, self._database.url())
+        return {"POSTGRES_CONNECTION_STRING": url}
+
     def _add_worker(self, name: str) -> None:
         process = self._make("worker")
         pod = self._supervisor.add(name, process, serves=False)
         self._targets[name] = worker.of_worker(pod, self._supervisor, self._database, self._spool)
 
-    def _make(self, command: str = "serve") -> CollectorProcess:
-        process = CollectorProcess(env=self._env, command=command, module=self._module)
+    def _make(self, command: str = "serve", **env: str) -> CollectorProcess:
+        process = CollectorProcess(env={**self._env, **env}, command=command, module=self._module)
         self._made += 1
         self._processes[f"{self._made}-{command}"] = process
         self._stack.callback(process.close)

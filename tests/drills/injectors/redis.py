@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from redis.asyncio import Redis
@@ -20,7 +20,13 @@ async def nothing() -> None:
     """A Redis that is used by itself."""
 
 
-def of_redis(server: RedisServer, use: Use = nothing) -> Mapping[str, Verb]:
+async def mark(server: RedisServer) -> None:
+    """Put a key of our own there: a spool may well be empty, and still its flush has to show."""
+    async with Redis.from_url(server.url()) as client:
+        await client.set("drill", 1)
+
+
+def of_redis(server: RedisServer, use: Use = nothing) -> dict[str, Verb]:
     """What can be done to a Redis; `use` brings those who have it to put something there."""
     return {
         "shutdown": partial(shutdown, server),
