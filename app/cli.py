@@ -1,4 +1,4 @@
-"""The command: `collector serve | worker | migrate | dead-letters`. Each imports what it needs."""
+"""The command: `collector serve | worker | migrate | dead-letters | healthcheck`. Each imports what it needs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +14,8 @@ commands:
   migrate    bring the database's schema to what this version needs, then exit
   dead-letters list|replay [--id ID]...
              what the spool took and the database did not: show it, or try to store it again
+  healthcheck
+             ask the process on this machine's PORT whether it can keep an event; exit code 0: yes, 1: no
 
 `{NAME} COMMAND --help` shows every setting with its default. Each is also an environment variable
 (`--retention-days 30` is RETENTION_DAYS=30) and a key of the TOML file that --config names.
@@ -22,6 +24,7 @@ commands:
 _ABOUT = {
     "serve": "Serve the collector until SIGTERM (drains, then leaves) or Ctrl-C (stops at once).",
     "worker": "Drain the spool into PostgreSQL, and keep the log in shape, until SIGTERM or Ctrl-C.",
+    "healthcheck": "Ask what listens on HOST and PORT whether it can keep an event. Exit code 0: yes, 1: no.",
     "dead-letters list": "Show the events that the spool took and the database did not, and why.",
     "dead-letters replay": "Try to store dead letters again: all, or those named by --id ID. 1: some are left.",
     "migrate": "Bring the database's schema to what this version needs. Safe to start several times at once.",
@@ -31,7 +34,12 @@ _ABOUT = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit with its code: 0 done, 1 failed, 2 wrongly asked."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    commands: dict[str, Callable[[Settings], int]] = {"serve": _serve, "worker": _worker, "migrate": _migrate}
+    commands: dict[str, Callable[[Settings], int]] = {
+        "serve": _serve,
+        "worker": _worker,
+        "migrate": _migrate,
+        "healthcheck": _healthcheck,
+    }
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         sys.exit(0 if words else 2)
@@ -78,6 +86,12 @@ def _worker(settings: Settings) -> int:
     from app.background import work  # noqa: PLC0415
 
     return work(settings)
+
+
+def _healthcheck(settings: Settings) -> int:
+    from app.healthcheck import check  # noqa: PLC0415
+
+    return check(settings.host, settings.port, print)
 
 
 def _list_letters(settings: Settings) -> int:

@@ -77,7 +77,8 @@ background        | asyncio                        | settings logs metrics body 
                                                      replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
-cli               |                                | about settings main migrate background letters
+healthcheck       | http                           |
+cli               |                                | about settings main migrate background letters healthcheck
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.
