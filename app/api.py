@@ -67,7 +67,9 @@ def routes(services: Services) -> APIRouter:
         "/events/stats",
         api.stats,
         responses=openapi.responses(*reading, ok_200=openapi.gives("Counts, zero-filled.", _STATS)),
-        openapi_extra=openapi.with_data_filter(openapi.takes(query.FILTERS, query.STATS)),
+        openapi_extra=openapi.with_data_filter(
+            openapi.takes((query.COUNTED_SOURCE,), query.NARROWING, query.STATS)
+        ),
     )
     get(
         "/events/stream",
@@ -95,8 +97,9 @@ def routes(services: Services) -> APIRouter:
         "/sources",
         api.sources,
         responses=openapi.responses(
-            *reading, ok_200=openapi.gives("Every source, by name.", {"type": "array", "items": _SOURCE})
+            *reading, ok_200=openapi.gives("Sources, by name.", {"type": "array", "items": _SOURCE})
         ),
+        openapi_extra=openapi.takes((query.COUNTED_SOURCE,)),
     )
     operations(router, services)
     for path in ("/", "/docs", "/docs/{name}"):
@@ -148,8 +151,8 @@ class _Api:
 
     async def sources(self, request: Request) -> Response:
         """Who sent events: first seen, last seen, how many are kept."""
-        query.no_query(request.query_params.multi_items())
-        return Response(_encode(await self._services.reader.sources()), media_type=JSON)
+        wanted = query.sources_query(request.query_params.multi_items())
+        return Response(_encode(await self._services.reader.sources(wanted)), media_type=JSON)
 
     async def stats(self, request: Request) -> Response:
         """Count events by the time they happened."""

@@ -1,4 +1,4 @@
-"""The command: `collector serve | worker | migrate | dead-letters | healthcheck`. Each imports what it needs."""
+"""The command: `collector serve | worker | migrate | dead-letters | healthcheck | probe`; each imports its own."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +16,9 @@ commands:
              what the spool took and the database did not: show it, or try to store it again
   healthcheck
              ask the process on this machine's PORT whether it can keep an event; exit code 0: yes, 1: no
+  probe      load a collector, remember what it promised, read everything back, and judge
+  probe verify
+             audit the events of an earlier probe
 
 `{NAME} COMMAND --help` shows every setting with its default. Each is also an environment variable
 (`--retention-days 30` is RETENTION_DAYS=30) and a key of the TOML file that --config names.
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(NAME, VERSION)
         sys.exit(0)
     name, *options = words
+    if name == "probe":
+        sys.exit(_probe(options))
     if name == "dead-letters":
         ids, options = _ids(options)
         name, options = " ".join((name, *options[:1])), options[1:]
@@ -92,6 +97,12 @@ def _healthcheck(settings: Settings) -> int:
     from app.healthcheck import check  # noqa: PLC0415
 
     return check(settings.host, settings.port, print)
+
+
+def _probe(words: Sequence[str]) -> int:
+    from app.probe.command import main  # noqa: PLC0415
+
+    return main(words)
 
 
 def _list_letters(settings: Settings) -> int:

@@ -1,7 +1,8 @@
 """What healthy and ready mean.
 
 Healthy: every loop of this process has turned lately; nothing outside the process is touched, since a database
-that blinks must not restart a fleet. Ready: this process can keep an event, as of a check in the background.
+that blinks must not restart a fleet. Ready: this process can keep an event, as of a check in the background and of
+what becomes of the commits.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from app.spool import Spool
 
 CHECK_EVERY = 0.5  # seconds
+CHECK_PAUSE = 0.1  # seconds between two checks at least, however often commits fail
+STALLED_AFTER = 0.8  # seconds that a commit is under way: one takes milliseconds, a slow one 0.2 s
 STALE_AFTER = 2.0  # seconds: an older check proves nothing
 WATCH_EVERY = 1.0  # seconds
 LAST_WORDS = 5.0  # seconds between asking the process to end and ending it
@@ -139,6 +143,8 @@ class Readiness:
         self._at = 0.0
         self._seen: list[tuple[str, bool]] = []
         self._told: list[tuple[str, bool]] = []
+        self._under_way: list[float] = []  # since when
+        self._changed = asyncio.Event()  # commits show other than what is known
         self.draining = False
         self.commits_fail = False  # set by who commits; the check then tries to write
 
@@ -148,13 +154,31 @@ class Readiness:
         draining = Part("draining", ok=not self.draining, detail="leaving" if self.draining else "no")
         age = time.monotonic() - self._at
         fresh = Part("check", ok=age <= STALE_AFTER, detail=f"{min(age, 1e6):.1f} s ago")
-        return (*self._parts, *self._spool_part, fresh, draining, *self._notes())
+        return (*self._parts, self._commits, *self._spool_part, fresh, draining, *self._notes())
 
     @property
     def ready(self) -> bool:
         """Whether this process can keep an event."""
         timely = time.monotonic() - self._at <= STALE_AFTER
-        return timely and not self.draining and self._able
+        return timely and not self.draining and not self._stalled and self._able
+
+    @contextmanager
+    def commit(self) -> Iterator[None]:
+        """A commit is under way inside. How it ends, and how long it takes, is known before any check knows it."""
+        began = time.monotonic()
+        self._under_way.append(began)
+        try:
+            yield
+        except Unavailable:
+            if not self.commits_fail:
+                self.commits_fail = True
+                self._changed.set()
+            raise
+        else:
+            if self.database_away:
+                self._changed.set()
+        finally:
+            self._under_way.remove(began)
 
     @property
     def database_away(self) -> bool:
@@ -164,19 +188,35 @@ class Readiness:
     @property
     def _able(self) -> bool:
         usable = bool(self._spool_part) and self._spool_part[0].ok
-        if all(part.ok for part in self._parts):
-            return self._stands_in or usable or self._spool is None
-        # A schema that this code must not use is no matter of waiting.
-        return self._stands_in and usable and not self._parts[0].ok
+        fits = all(part.ok for part in self._parts[1:])  # a schema that does not is no matter of waiting
+        if self.database_away:
+            return self._stands_in and usable and fits
+        return fits and (self._stands_in or usable or self._spool is None)
+
+    @property
+    def _stalled(self) -> bool:
+        return bool(self._under_way) and time.monotonic() - min(self._under_way) > STALLED_AFTER
+
+    @property
+    def _commits(self) -> Part:
+        if self._stalled:
+            return Part("commits", ok=False, detail=f"one has been under way for more than {STALLED_AFTER:g} s")
+        return Part(
+            "commits", ok=not self.commits_fail, detail="the last one failed" if self.commits_fail else "well"
+        )
 
     async def run(self, beat: Beat) -> None:
         """The loop: also measures how late the event loop is."""
         while True:
             beat()
+            self._changed.clear()
             await self._check()
-            due = time.monotonic() + CHECK_EVERY
-            await asyncio.sleep(CHECK_EVERY)
+            due = time.monotonic() + CHECK_PAUSE
+            await asyncio.sleep(CHECK_PAUSE)
             self._metrics.lag.set(max(0.0, time.monotonic() - due))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_EVERY - CHECK_PAUSE):
+                    await self._changed.wait()
 
     async def _check(self) -> None:
         await asyncio.gather(self._check_store(), self._check_spool())

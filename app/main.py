@@ -136,11 +136,8 @@ class Collector:
             raise Unavailable("the database is away", outcome="not_kept")
         start = time.perf_counter()
         try:
-            kept = await self.store.keep(events, alone)
-        except Unavailable:
-            self.readiness.commits_fail = True
-            raise
-        else:
+            with self.readiness.commit():
+                kept = await self.store.keep(events, alone)
             # After the commit: a lost announcement delays a reader and never hides an event from it.
             self.feed.publish(max((one.seq for one in kept), default=0))
             return kept

@@ -16,8 +16,10 @@ MAX_BUCKETS = 1500
 MAX_PATH = 32
 MAX_VALUE = 1000  # characters of any one parameter
 MAX_REPEATED = 100  # times that `source`, or a path into data, may be given
+PROBES = "collector.probe/*"  # the sources of `collector probe`, which counts leave out unless they are asked for
 
 Order = Literal["asc", "desc"]
+Data = tuple[tuple[tuple[str, ...], str], ...]  # paths into data, and the text found there
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(\d{1,8})([smhdw])")  # eight digits of weeks are a timedelta still, nine are none
 _DAY = timedelta(days=1)
@@ -26,16 +28,20 @@ _SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)  # before it there is no day to go b
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """Which events: all conditions given must hold. `sources` are alternatives; `*` stands for any text."""
+    """Which events: all conditions given must hold. `sources` are alternatives; `*` stands for any text.
+
+    `but`: a pattern of sources that are left out.
+    """
 
     sources: tuple[str, ...] = ()
+    but: str | None = None
     id: str | None = None
     action: str | None = None
     subject: str | None = None
     since: datetime | None = None  # time >= since
     until: datetime | None = None  # time < until
     text: str | None = None  # anywhere in the event, whatever the case of ASCII letters
-    data: tuple[tuple[tuple[str, ...], str], ...] = ()  # path into data, and the text found there
+    data: Data = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +76,10 @@ class Parameter:
 
 
 _TEXT: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE}
-FILTERS = (
-    Parameter("source", "Who. `*` stands for any text; given several times, any of them.", _TEXT, repeatable=True),
+_SOURCE = "Who. `*` stands for any text; given several times, any of them."
+SOURCE = Parameter("source", _SOURCE, _TEXT, repeatable=True)
+COUNTED_SOURCE = Parameter("source", f"{_SOURCE} Absent: all but `{PROBES}`.", _TEXT, repeatable=True)
+NARROWING = (
     Parameter("id", "The event's id.", _TEXT),
     Parameter("action", "What.", _TEXT),
     Parameter("subject", "What it was about.", _TEXT),
@@ -79,6 +87,7 @@ FILTERS = (
     Parameter("until", "Happened before: RFC 3339, or how long ago.", _TEXT),
     Parameter("q", "Text anywhere in the event, whatever the case of ASCII letters.", _TEXT),
 )
+FILTERS = (SOURCE, *NARROWING)
 CURSOR = Parameter(
     "cursor", "Position to go on from, as `Link` gives it.", {"type": "string", "pattern": "^[0-9]{1,16}$"}
 )
@@ -133,8 +142,15 @@ def stats_query(items: Items, now: Callable[[], datetime]) -> StatsQuery:
     by = _by(rest.pop("by", None))
     _nothing_left(rest)
     return StatsQuery(
-        filter=replace(filter_, since=since, until=until), by=by, step=step, since=since, until=until
+        filter=replace(_counted(filter_), since=since, until=until), by=by, step=step, since=since, until=until
     )
+
+
+def sources_query(items: Items) -> Filter:
+    """Which sources: all that count unless told otherwise. Raises BadParameter."""
+    sources, data, rest = _read(items)
+    _nothing_left(rest | {f"data.{'.'.join(path)}": text for path, text in data})
+    return _counted(Filter(sources=sources))
 
 
 def no_query(items: Items) -> None:
@@ -151,8 +167,13 @@ def cursor(value: str | None) -> int | None:
     return int(value)
 
 
-def _filter(items: Items, now: datetime) -> tuple[Filter, dict[str, str]]:
-    """The conditions among the parameters, and the other parameters."""
+def _counted(filter_: Filter) -> Filter:
+    """The one place that decides it: events of no one's own count only where they are asked for by source."""
+    return filter_ if filter_.sources else replace(filter_, but=PROBES)
+
+
+def _read(items: Items) -> tuple[tuple[str, ...], Data, dict[str, str]]:
+    """What may be given several times: sources, paths into data; and the other parameters."""
     sources: list[str] = []
     data: list[tuple[tuple[str, ...], str]] = []
     rest: dict[str, str] = {}
@@ -169,19 +190,23 @@ def _filter(items: Items, now: datetime) -> tuple[Filter, dict[str, str]]:
             rest[name] = value
     if max(len(sources), len(data)) > MAX_REPEATED:
         raise BadParameter(f"source and data.<path> may be given {MAX_REPEATED} times each")
-    return (
-        Filter(
-            sources=tuple(sources),
-            id=rest.pop("id", None),
-            action=rest.pop("action", None),
-            subject=rest.pop("subject", None),
-            since=_instant("since", rest.pop("since", None), now),
-            until=_instant("until", rest.pop("until", None), now),
-            text=rest.pop("q", None),
-            data=tuple(data),
-        ),
-        rest,
+    return tuple(sources), tuple(data), rest
+
+
+def _filter(items: Items, now: datetime) -> tuple[Filter, dict[str, str]]:
+    """The conditions among the parameters, and the other parameters."""
+    sources, data, rest = _read(items)
+    filter_ = Filter(
+        sources=sources,
+        id=rest.pop("id", None),
+        action=rest.pop("action", None),
+        subject=rest.pop("subject", None),
+        since=_instant("since", rest.pop("since", None), now),
+        until=_instant("until", rest.pop("until", None), now),
+        text=rest.pop("q", None),
+        data=data,
     )
+    return filter_, rest
 
 
 def _nothing_left(rest: dict[str, str]) -> None:

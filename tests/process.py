@@ -26,17 +26,23 @@ ANSWER_TIMEOUT = 1.0  # seconds; a probe that takes longer counts as none
 class CollectorProcess:
     """`python -m app serve *args`, or `worker`, on a free loopback port; as a context manager it runs inside.
 
+    `module` may be another one in the place of `app`, with words of its own.
     Its environment is PATH, HOME, HOST, PORT and what `env` adds, so that `env` has to say where events are kept
     (SQLITE_PATH or POSTGRES_CONNECTION_STRING). `port` is for a second process in the place of the first.
     Both its outputs go to one file, so that it never waits for a reader.
     """
 
     def __init__(
-        self, *args: str, env: Mapping[str, str] | None = None, port: int | None = None, command: str = "serve"
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        port: int | None = None,
+        command: str = "serve",
+        module: str = "app",
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
-        self._command = [sys.executable, "-m", "app", command, *args]
+        self._command = [sys.executable, "-m", *module.split(), command, *args]
         listens_on = "WORKER_PORT" if command == "worker" else "PORT"
         self._env = {**clean_environment(), "HOST": LOOPBACK, listens_on: str(self.port), **(env or {})}
         self._folder = guardian().new_folder("collector")
@@ -95,6 +101,11 @@ class CollectorProcess:
     def pid(self) -> int:
         """The number of the process."""
         return self._running.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._running.exit_code
 
     def logs(self) -> list[Entry]:
         """Give the JSON objects that it has logged so far, from all its starts."""

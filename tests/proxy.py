@@ -6,6 +6,7 @@ It runs in the test's event loop, so that a test which goes through it must not 
 import asyncio
 import socket
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, Self, get_args
@@ -34,12 +35,14 @@ class Proxy:
     - refuse: open connections are closed, and nothing listens
     - delay: each way takes `delay` seconds more
 
-    A client of a server that is down gets an RST.
+    A client of a server that is down gets an RST. `bitten` counts what each mode has done to: pieces of data held,
+    thrown away or delayed, connections ended.
     """
 
     def __init__(self, target_host: str, target_port: int, *, delay: float = 0.1) -> None:
         self.port = free_port()
         self.delay = delay
+        self.bitten: Counter[Mode] = Counter()
         self._target = (target_host, target_port)
         self._mode: Mode = "pass"
         self._changed = asyncio.Event()
@@ -68,6 +71,7 @@ class Proxy:
         self._changed.set()
         self._changed = asyncio.Event()
         if mode in {"reset", "refuse"}:
+            self.bitten[mode] += len(self._open)
             for task in self._open:
                 self._cut(task, by_reset=mode == "reset")
         if mode == "refuse":
@@ -104,6 +108,7 @@ class Proxy:
         except (BlockingIOError, ConnectionAbortedError):
             return
         if self._mode == "reset":
+            self.bitten["reset"] += 1
             _close(client, by_reset=True)
             return
         _prepare(client)
@@ -143,7 +148,9 @@ class Proxy:
         data = b"more"
         while data:
             data = await loop.sock_recv(source, CHUNK)
-            await line.put((loop.time() + (self.delay if self._mode == "delay" else 0), data))
+            delayed = self._mode == "delay"
+            self.bitten["delay"] += delayed
+            await line.put((loop.time() + (self.delay if delayed else 0), data))
 
     async def _deliver(self, line: Line, sink: socket.socket, *, is_reply: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -153,11 +160,15 @@ class Proxy:
             due, data = await line.get()
             await asyncio.sleep(max(0, due - loop.time()))
             await self._until_let_through(*held)
-            if not (is_reply and self._mode == "drop-replies"):
+            if is_reply and self._mode == "drop-replies":
+                self.bitten["drop-replies"] += 1
+            else:
                 await loop.sock_sendall(sink, data)
         sink.shutdown(socket.SHUT_WR)
 
     async def _until_let_through(self, *held: Mode) -> None:
+        if self._mode in held:
+            self.bitten[self._mode] += 1
         while self._mode in held:
             await self._changed.wait()
 

@@ -51,6 +51,7 @@ async def loops() -> AsyncIterator[Loops]:
 @pytest.fixture(autouse=True)
 def _checks_follow_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_EVERY", 0)
+    monkeypatch.setattr(health, "CHECK_PAUSE", 0)
 
 
 def ready_by(*answers: Schema | Unavailable) -> Readiness:
@@ -145,6 +146,7 @@ async def test_a_store_that_fits_makes_it_ready() -> None:
     assert [(part.name, part.ok) for part in readiness.parts] == [
         ("database", True),
         ("schema", True),
+        ("commits", True),
         ("check", True),
         ("draining", True),
     ]
@@ -215,10 +217,38 @@ async def test_after_a_failed_commit_the_check_writes_until_that_succeeds() -> N
     await turn(readiness)
     readiness.commits_fail = True
     await turn(readiness)
-    assert failing(readiness) == {"database": "read-only"}
+    assert failing(readiness) == {"database": "read-only", "commits": "the last one failed"}
     await turn(readiness, times=2)
     assert failing(readiness) == {}
     assert store.asked == [False, True, True, False]
+
+
+async def test_a_commit_that_fails_is_known_at_once_and_checked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Answers(USABLE)
+    readiness = Readiness(cast("Store", store), Metrics(1))
+    monkeypatch.setattr(health, "CHECK_EVERY", NEVER)
+    running = asyncio.create_task(readiness.run(lambda: None))
+    async with asyncio.timeout(DEADLINE):
+        while not readiness.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        with pytest.raises(Unavailable), readiness.commit():
+            raise Unavailable("away")
+        assert not readiness.ready
+        while not readiness.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert store.asked == [False, True]
+
+
+async def test_while_a_commit_does_not_end_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    readiness = ready_by(USABLE)
+    await turn(readiness)
+    with readiness.commit():
+        assert readiness.ready
+        monkeypatch.setattr(health, "STALLED_AFTER", 0)
+        assert not readiness.ready
+        assert list(failing(readiness)) == ["commits"]
+    assert readiness.ready
 
 
 class Spools:

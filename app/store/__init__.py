@@ -13,6 +13,7 @@ from app.query import Filter, PageQuery, StatsQuery
 # Revisions are numbered. A database fits if its revision is at least CODE and its min_code is at most CODE, so
 # that the release before this one stays in service while a migration runs.
 CODE = 1
+ALL = Filter()  # matches everything
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -151,8 +152,8 @@ class Reader(Protocol):
         """The highest number that can be read: whatever is committed later is above it."""
         ...
 
-    async def sources(self) -> list[SourceSummary]:
-        """Every source, by name."""
+    async def sources(self, filter_: Filter = ALL) -> list[SourceSummary]:
+        """The sources that match, by name; of the filter only what it says of sources counts."""
         ...
 
     async def counts(self, query: StatsQuery) -> list[Count]:
@@ -226,6 +227,7 @@ class Store(Protocol):
 
 
 __all__ = [
+    "ALL",
     "CODE",
     "Count",
     "DeadLetters",

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Text, and_, literal, or_
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, literal, not_, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -119,11 +119,13 @@ def narrowing(filter_: Filter, dialect: str) -> ColumnElement[bool]:
     return and_(from_sources(filter_, dialect), *at_times(filter_, events.c))
 
 
-def from_sources(filter_: Filter, dialect: str) -> ColumnElement[bool]:
+def from_sources(
+    filter_: Filter, dialect: str, column: ColumnElement[str] = events.c.source
+) -> ColumnElement[bool]:
     """The condition on the source, which is true where there is none."""
-    if not filter_.sources:
-        return and_(literal(value=True))
-    return or_(*(_source(source, dialect) for source in filter_.sources))
+    wanted = [or_(*(_source(source, dialect, column) for source in filter_.sources))] if filter_.sources else []
+    left_out = [] if filter_.but is None else [not_(_source(filter_.but, dialect, column))]
+    return and_(literal(value=True), *wanted, *left_out)
 
 
 def at_times(filter_: Filter, columns: Any) -> list[ColumnElement[bool]]:
@@ -133,10 +135,10 @@ def at_times(filter_: Filter, columns: Any) -> list[ColumnElement[bool]]:
     return since + until
 
 
-def _source(source: str, dialect: str) -> ColumnElement[bool]:
+def _source(source: str, dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:
     if "*" not in source:
-        return events.c.source == source
-    return matches(events.c.source, literal(_pattern(source, dialect)))
+        return column == source
+    return matches(column, literal(_pattern(source, dialect)))
 
 
 def scanning(filter_: Filter, columns: Any) -> list[ColumnElement[bool]]:

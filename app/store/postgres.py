@@ -65,7 +65,10 @@ _CHECK = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only
 FROM schema_version"""
 # A record in the WAL, waited for as any commit is: it fails on a full disk. Under the lock, as any commit is, so
 # that while a standby is missing one backend waits for it, not one more at every check.
-_CHECK_WRITING = f"SELECT pg_advisory_xact_lock({ORDER_LOCK}), pg_logical_emit_message(true, 'collector', 'check')"
+# It asks for the tables' locks first, as a commit does.
+_CHECK_WRITING = f"""INSERT INTO event_ids SELECT * FROM event_ids WHERE false;
+INSERT INTO events SELECT * FROM events WHERE false;
+SELECT pg_advisory_xact_lock({ORDER_LOCK}), pg_logical_emit_message(true, 'collector', 'check')"""
 
 Preparation = Callable[[asyncpg.Connection], Awaitable[None]]
 

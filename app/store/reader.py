@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import CursorGone, Unavailable
 from app.events import Stored
 from app.query import Filter, PageQuery, StatsQuery
-from app.store import Count, Page, SourceSummary
+from app.store import ALL, Count, Page, SourceSummary
 from app.store.expressions import at_times, from_sources, micros_of, narrowing, scanning
 from app.store.rollup import summaries
 from app.store.tables import MICROSECOND, events, log_state, micros
@@ -84,10 +85,11 @@ class SqlReader:
         async with self._connection() as connection:
             return await _head(connection)
 
-    async def sources(self) -> list[SourceSummary]:
-        """Every source, by name."""
+    async def sources(self, filter_: Filter = ALL) -> list[SourceSummary]:
+        """The sources that match, by name."""
+        statement = summaries(self._dialect, partial(from_sources, filter_, self._dialect))
         async with self._connection() as connection:
-            return [SourceSummary(*row) for row in await connection.execute(summaries(self._dialect))]
+            return [SourceSummary(*row) for row in await connection.execute(statement)]
 
     async def counts(self, query: StatsQuery) -> list[Count]:
         """Events a bucket and label."""

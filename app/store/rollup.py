@@ -9,13 +9,15 @@
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, cast, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select, true, union_all
 
 from app.store.tables import events, log_state, source_rollup
 
 DAY = 86_400_000_000  # numbers, which are microseconds: one day of them
+Wanted = Callable[[ColumnElement[str]], ColumnElement[bool]]  # the condition on a column of sources
 LAST = 2**63 - 1  # the highest number there could be
 
 _SUM_UP = f"""INSERT INTO source_rollup (day, source, events, first_seen, last_seen)
@@ -24,15 +26,16 @@ ON CONFLICT (day, source) DO UPDATE SET events = events + excluded.events,
 first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"""
 
 
-def summaries(dialect: str) -> Select[Any]:
-    """Source, first and last time, events: every source, by name."""
+def summaries(dialect: str, wanted: Wanted = lambda _: true()) -> Select[Any]:
+    """Source, first and last time, events: every source that is wanted, by name."""
     reached = select(log_state.c.rolled_through).scalar_subquery()
     oldest = select(func.coalesce(func.min(source_rollup.c.day) * DAY, LAST)).scalar_subquery()
     rolled = source_rollup.c
     # Between two bounds: an open end PostgreSQL takes for a third of the log, and SQLite for all of it.
-    live = _counted(events.c.seq > reached, events.c.seq <= literal(LAST, BigInteger))
-    going = _counted(events.c.seq > 0, events.c.seq < oldest, events.c.seq <= reached)
-    sums = select(rolled.source, rolled.first_seen, rolled.last_seen, rolled.events)
+    of_them = wanted(events.c.source)
+    live = _counted(of_them, events.c.seq > reached, events.c.seq <= literal(LAST, BigInteger))
+    going = _counted(of_them, events.c.seq > 0, events.c.seq < oldest, events.c.seq <= reached)
+    sums = select(rolled.source, rolled.first_seen, rolled.last_seen, rolled.events).where(wanted(rolled.source))
     parts = union_all(sums, live, *([going] if dialect == "sqlite" else [])).subquery()
     return (
         select(

@@ -78,7 +78,33 @@ background        | asyncio                        | settings logs metrics body 
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
-cli               |                                | about settings main migrate background letters healthcheck
+probe             |                                |
+probe.schedule    | msgspec                        | query
+probe.ledger      | msgspec                        | probe.schedule
+probe.answer      | msgspec                        | probe.ledger
+probe.history     |                                | probe.ledger probe.schedule
+probe.faults      | msgspec                        | probe.history
+probe.availability |                               | probe.history
+probe.verdict     | msgspec                        | probe probe.availability probe.faults probe.history
+probe.wire        | asyncio http                   |
+probe.client      | asyncio http                   | probe.wire
+probe.watch       |                                | probe.ledger
+probe.load        | asyncio                        | probe.answer probe.client probe.ledger probe.schedule \
+                                                     probe.watch
+probe.readers     | asyncio http msgspec           | probe.client probe.ledger probe.schedule probe.verdict \
+                                                     probe.watch
+probe.views       | asyncio http msgspec           | probe.client probe.history probe.readers probe.verdict
+probe.conduct     | asyncio msgspec                | probe probe.client probe.faults probe.history probe.ledger \
+                                                     probe.load probe.readers probe.schedule probe.verdict \
+                                                     probe.views probe.watch
+probe.report      |                                | probe.verdict
+probe.timeline    |                                | probe probe.availability probe.history probe.verdict
+probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
+probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
+                                                     probe.html probe.ledger probe.report probe.schedule \
+                                                     probe.verdict
+cli               |                                | about settings main migrate background letters healthcheck \
+                                                     probe.command
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.
@@ -98,7 +124,20 @@ TECHNOLOGIES = {
 
 # `serve` starts quickly because what it begins with does not import, at once, what other commands need.
 SERVED = {"cli", "main", "server"}
-HEAVY = {"alembic", "typer", "rich", "click", "redis", "link", "spool_link", "spool", "migrations", "migrate"}
+HEAVY = {
+    "alembic",
+    "typer",
+    "rich",
+    "click",
+    "httpx",
+    "redis",
+    "link",
+    "spool_link",
+    "spool",
+    "migrations",
+    "migrate",
+    "probe",
+}
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 

@@ -198,6 +198,22 @@ def test_sources_are_summed_up_by_name(client: httpx.Client, source: str) -> Non
         {"source": f"{source}-b", "first_seen": at(0), "last_seen": at(0), "events": 1},
     ]
     problem(client.get("/sources?limit=1"), 400)
+    problem(client.get("/sources?data.a=1"), 400)
+
+
+def test_sources_can_be_asked_for_and_those_of_the_probe_have_to_be(client: httpx.Client, source: str) -> None:
+    probe = f"collector.probe/{source}"
+    post(client, [event(probe), event(source), event(source), event(f"x{probe}")])
+
+    def found(*asked: str) -> dict[str, int]:
+        answer = client.get("/sources", params={"source": asked})
+        assert answer.status_code == 200, answer.text
+        return {one["source"]: one["events"] for one in answer.json() if source in one["source"]}
+
+    assert found() == {source: 2, f"x{probe}": 1}
+    assert found(probe) == {probe: 1}
+    assert found("collector.probe/*", source) == {probe: 1, source: 2}
+    assert found("nobody") == {}
 
 
 @pytest.mark.parametrize(

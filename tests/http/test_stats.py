@@ -65,3 +65,12 @@ def test_counts_are_of_the_last_day_by_default(client: httpx.Client, source: str
 )
 def test_counts_that_cannot_be_are_400(client: httpx.Client, query: str) -> None:
     problem(client.get(f"/events/stats?{query}"), 400)
+
+
+def test_what_the_probe_sends_counts_only_where_it_is_asked_for(client: httpx.Client, source: str) -> None:
+    probe = f"collector.probe/{source}"
+    post(client, [event(probe, subject=source), event(source, subject=source), event(f"x{probe}", subject=source)])
+    for asked, total in (([], 2), ([probe], 1), (["collector.*"], 1), ([probe, source], 2)):
+        answer = client.get("/events/stats", params={"source": asked, "subject": source}).json()
+        assert answer["series"][0]["total"] == total, asked
+    assert len(client.get("/events", params={"subject": source}).json()) == 3

@@ -1,0 +1,225 @@
+"""Processes: the rig on this machine: collectors and workers under a supervisor, servers of our own, proxies."""
+
+import asyncio
+import sqlite3
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from tests.binaries import NotToBeHad, valkey_binary
+from tests.databases import migrate
+from tests.drills import scenario
+from tests.drills.front import Front
+from tests.drills.injectors import postgres, processes, redis, surroundings, worker
+from tests.drills.rig import NotHere, Targets, Verb
+from tests.drills.supervisor import Check, Policy, Supervisor
+from tests.faults.wire import Cut, ask
+from tests.ports import LOOPBACK
+from tests.process import CollectorProcess
+from tests.proxy import Proxy
+from tests.servers import PostgresServer, RedisServer
+
+# Kubernetes' own periods would make a drill last minutes; what counts is that a fault outlasts the checks.
+POLICY = Policy(
+    startup=Check(path="/healthz", period=0.1, timeout=1.0, failures=300),
+    liveness=Check(path="/healthz", period=1.0, timeout=1.0, failures=5),
+    readiness=Check(path="/readyz", period=0.25, timeout=1.0, failures=2),
+    grace=30.0,
+    backoff=1.0,
+    backoff_most=10.0,
+    steady=2.0,
+)
+LAG = 0.5  # seconds until the front knows of a change
+SETTLES = 0.2  # seconds beyond the lag
+ON_DISK = {"appendonly": "yes", "appendfsync": "always"}  # what a spool asks for
+SERVES = "collector-1"
+PAGES = 200  # different ones that are read
+AnyServer = TypeVar("AnyServer", PostgresServer, RedisServer)
+SLOW = 0.2  # seconds that a network which delays takes more, each way
+
+
+class ProcessRig:
+    """A rig of processes, as `plan` says. `module` is what collectors and workers are started by."""
+
+    def __init__(self, plan: scenario.Rig, folder: Path, *, module: str = "app") -> None:
+        self._plan = plan
+        self._folder = folder
+        self._module = module
+        self._stack = AsyncExitStack()
+        self._env: dict[str, str] = dict(plan.settings)
+        self._targets: dict[str, Mapping[str, Verb]] = {}
+        self._processes: dict[str, CollectorProcess] = {}
+        self._made = 0
+        self._pages = 0
+        self._urls: list[str] = []
+        self._database: PostgresServer | None = None
+        self._spool: RedisServer | None = None
+        self._front: Front | None = None
+        self._supervisor = Supervisor(POLICY, on_endpoints=self._endpoints)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except NotToBeHad as reason:
+            await self._stack.aclose()
+            raise NotHere(str(reason)) from reason
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """One URL where there is a front or a proxy before a sole collector, else one a collector."""
+        return self._urls
+
+    @property
+    def targets(self) -> Targets:
+        """See VERBS."""
+        return self._targets
+
+    @property
+    def restarts(self) -> Mapping[str, Sequence[str]]:
+        """Why each process was started again."""
+        return {name: [one.reason for one in all_] for name, all_ in self._supervisor.restarts.items()}
+
+    @property
+    def logs(self) -> Mapping[str, str]:
+        """What each process has written."""
+        return {name: process.output() for name, process in self._processes.items()}
+
+    async def stored(self, source: str) -> Counter[str]:
+        """How often each id of this source is in the table."""
+        if self._database is None:
+            return await asyncio.to_thread(_in_file, self._env["SQLITE_PATH"], source)
+        async with postgres.connected(self._database) as connection:
+            rows = await connection.fetch("SELECT id FROM events WHERE source = $1", source)
+        return Counter(row["id"] for row in rows)
+
+    async def _start(self) -> None:
+        enter = self._stack.enter_async_context
+        await self._start_stores()
+        if self._plan.front:
+            self._front = await enter(Front(lag=LAG))
+        await enter(self._supervisor)
+        for number in range(self._plan.collectors):
+            await self._add_collector(f"collector-{number + 1}")
+        self._targets["collectors"] = {"roll": partial(processes.roll, self._supervisor, self._make, self._heard)}
+        for number in range(self._plan.workers):
+            self._add_worker(f"worker-{number + 1}")
+        await self._supervisor.until_ready()
+        if self._front is not None:
+            self._urls = [self._front.url]
+            await self._heard()
+
+    async def _start_stores(self) -> None:
+        if self._plan.store == "sqlite":
+            folder = self._folder
+            if self._plan.disk_mib is not None:
+                folder = self._stack.enter_context(_disk(self._folder / "disk", self._plan.disk_mib))
+                self._targets["disk"] = {}  # once there is a collector to be asked
+            self._env["SQLITE_PATH"] = str(folder / "collector.db")
+        else:
+            self._database = server = await self._stack.enter_async_context(_running(PostgresServer()))
+            await asyncio.to_thread(migrate, server.url())
+            self._targets["postgres"] = postgres.of_postgres(server)
+            through = await self._network("postgres", server.port, server.url())
+            self._env["POSTGRES_CONNECTION_STRING"] = through
+        if self._plan.cache:
+            cache = await self._stack.enter_async_context(_running(RedisServer(binary=valkey_binary())))
+            self._targets["cache"] = redis.of_redis(cache, self._read_pages)
+            self._env["REDIS_URL"] = await self._network("cache", cache.port, cache.url())
+        if self._plan.spool:
+            binary = valkey_binary()
+            self._spool = spool = await self._stack.enter_async_context(
+                _running(RedisServer(settings=ON_DISK, binary=binary))
+            )
+            self._targets["spool"] = redis.of_redis(spool)
+            self._env["SPOOL_URL"] = await self._network("spool", spool.port, spool.url())
+
+    async def _network(self, name: str, port: int, url: str) -> str:
+        """The URL that leads there, through a proxy where there is to be one."""
+        if name not in self._plan.through:
+            return url
+        proxy = await self._stack.enter_async_context(Proxy(LOOPBACK, port, delay=SLOW))
+        self._targets[f"to-{name}"] = surroundings.of_proxy(proxy)
+        return proxy.url_through(url)
+
+    async def _add_collector(self, name: str) -> None:
+        process = self._make()
+        pod = self._supervisor.add(name, process)
+        self._targets[name] = processes.of_collector(pod, self._supervisor)
+        if name == SERVES and "disk" in self._targets:
+            folder = Path(self._env["SQLITE_PATH"]).parent
+            self._targets["disk"] = surroundings.of_disk(folder, process.port)
+        self._urls.append(await self._network(name, process.port, process.url))
+
+    def _add_worker(self, name: str) -> None:
+        process = self._make("worker")
+        pod = self._supervisor.add(name, process, serves=False)
+        self._targets[name] = worker.of_worker(pod, self._supervisor, self._database, self._spool)
+
+    def _make(self, command: str = "serve") -> CollectorProcess:
+        process = CollectorProcess(env=self._env, command=command, module=self._module)
+        self._made += 1
+        self._processes[f"{self._made}-{command}"] = process
+        self._stack.callback(process.close)
+        return process
+
+    async def _read_pages(self) -> None:
+        """Read some page through every collector, which shares it where the log is at rest."""
+        for process in [pod.process for pod in self._supervisor.pods.values() if pod.serves]:
+            self._pages += 1
+            with suppress(Cut, OSError):
+                await ask(process.port, "GET", f"/events?limit={1 + self._pages % PAGES}")
+
+    async def _heard(self) -> None:
+        """Wait until the front knows of what is ready now."""
+        await asyncio.sleep(LAG + SETTLES if self._front else 0)
+
+    def _endpoints(self, ports: Sequence[int]) -> None:
+        if self._front is not None:
+            self._front.update(ports)
+
+
+@asynccontextmanager
+async def _running(server: AnyServer) -> AsyncIterator[AnyServer]:
+    """Its context, entered and left in a thread."""
+    await asyncio.to_thread(server.start)
+    try:
+        yield server
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+@contextmanager
+def _disk(folder: Path, mib: int) -> Iterator[Path]:
+    """A file system in memory."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotHere(f"a file system cannot be mounted here: {error}") from error
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _in_file(path: str, source: str) -> Counter[str]:
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return Counter(id_ for (id_,) in connection.execute("SELECT id FROM events WHERE source = ?", (source,)))
+    finally:
+        connection.close()

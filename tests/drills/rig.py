@@ -1,0 +1,54 @@
+"""Rig: what drills are run on. Ours consists of processes; one of containers, or of a cluster, fits in here."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+Verb = Callable[[float], Awaitable[str | None]]
+"""Does something to a target for so many seconds, until it is over; says what was seen of it, None: nothing."""
+
+Targets = Mapping[str, Mapping[str, Verb]]
+"""Who can be done what: names of targets, and of their verbs."""
+
+
+class NotHere(Exception):
+    """This rig cannot be had on this machine; the message says why."""
+
+
+class Rig(Protocol):
+    """Everything that runs. It is there while its context is open, and ready from the first moment."""
+
+    async def __aenter__(self) -> Self:
+        """Start it. Raises NotHere."""
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        ...
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """Where clients find it: one URL, or one a replica."""
+        ...
+
+    @property
+    def targets(self) -> Targets:
+        """What faults can be injected."""
+        ...
+
+    @property
+    def restarts(self) -> Mapping[str, Sequence[str]]:
+        """Of every process that is supervised, why each restart was made."""
+        ...
+
+    async def stored(self, source: str) -> Counter[str]:
+        """Ask the database itself: how often is each id of this source there?"""
+        ...
+
+    @property
+    def logs(self) -> Mapping[str, str]:
+        """What each process has written so far."""
+        ...

@@ -1,0 +1,120 @@
+"""Scenario: what a drill consists of, read from a file of TOML. What is unknown in it is refused.
+
+Durations are written with their unit: "500ms", "2s".
+"""
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from msgspec import Meta
+
+FOLDER = Path(__file__).parent / "scenarios"
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+Count = Annotated[int, Meta(ge=0)]
+Some = Annotated[int, Meta(ge=1)]
+
+
+class Seconds(float):
+    """A duration."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "500ms", "2s", "1m". Raises ValueError."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", text)
+        if found is None:
+            raise ValueError(f"not a duration, such as 500ms or 2s: {text!r}")
+        return cls(float(found[1]) * UNITS[found[2]])
+
+
+class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is started: `through` names those that a breakable network lies before."""
+
+    store: Literal["sqlite", "postgres"] = "postgres"
+    collectors: Some = 1
+    workers: Count = 0
+    front: bool = False  # clients come through a service that knows who is ready, else to each collector
+    spool: bool = False  # a Redis that keeps events while the database is away
+    cache: bool = False  # a Redis for pages and news
+    through: tuple[Literal["postgres", "cache", "spool", "collector-1"], ...] = ()
+    disk_mib: Some | None = None  # the database's file lies on a disk of this size
+    settings: dict[str, str] = {}
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `collector probe` is told."""
+
+    rate: Some = 100  # requests a second
+    seconds: Seconds = Seconds(10)  # at least; it goes on until all faults have been over for a while
+    retry: bool = True
+    batch: Some = 1
+    workers: Some = 10
+    settle: Seconds = Seconds(30)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done to whom, `at` seconds after the load has begun, give or take the jitter of the schedule."""
+
+    at: Seconds
+    target: str
+    do: str
+    lasts: Seconds = Seconds(0)
+
+
+class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What else has to be true, beside the probe's own verdict. None: it is not judged."""
+
+    errors_without_retry: Count | None = None  # at most
+    longest_gap: Seconds | None = None  # between two acknowledgements, at most
+    gap_beyond_fault: Seconds | None = None  # the same, less the time that the longest fault lasted
+    slowest_answer: Seconds | None = Seconds(5)  # from its sending, at most
+    restarts: Count = 0  # of all processes together, exactly
+    status_500: Count = 0  # at most
+    lies: Seconds | None = Seconds(1)  # for each fault, at most, that /readyz says what is not so
+    statuses: tuple[int, ...] = (200, 201, 202, 503)  # no other one
+    seen: tuple[int, ...] = ()  # these ones at least once
+    spooled: bool | None = None  # whether anything went into the spool
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A drill. Its name is that of its file."""
+
+    name: str
+    shows: str
+    short: bool = False  # belongs to the short set
+    rig: Rig = Rig()
+    load: Load = Load()
+    faults: tuple[Fault, ...] = ()
+    expect: Expect = Expect()
+
+
+def parse(name: str, text: str) -> Scenario:
+    """Read a scenario. Raises ValueError, which names what is wrong."""
+    try:
+        return msgspec.convert({**tomllib.loads(text), "name": name}, Scenario, dec_hook=_decode)
+    except ValueError as error:  # of which msgspec.ValidationError and TOMLDecodeError are
+        raise ValueError(f"{name}: {error}") from error
+
+
+def load(name: str) -> Scenario:
+    """The scenario of this name. Raises ValueError, also where there is none."""
+    path = FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise ValueError(f"there is no scenario {name!r}: {', '.join(names())}")
+    return parse(name, path.read_text())
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The names of all scenarios, in order."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def _decode(kind: type[Any], value: object) -> Any:
+    if kind is Seconds and isinstance(value, str):
+        return Seconds.parse(value)
+    raise ValueError(f"a duration is a text such as 2s, not {value!r}")

@@ -1,0 +1,210 @@
+"""Runs against real collectors: clean where they keep their promises, and red where they do not."""
+
+import json
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from app.probe.command import main
+from tests.probe.conftest import Env, FaultLog, Probe, Start, judged, probe, sent
+
+SHORT = ("--rate", "90", "--for", "1s")
+
+
+async def test_a_run_against_a_collector_that_is_left_alone_is_clean(env: Env, start: Start) -> None:
+    process = start(env)
+    await process.wait_until_ready()
+    verdict = await judged(process.url, *SHORT)
+    assert (verdict["verdict"], verdict["reasons"]) == ("clean", [])
+    assert verdict["requests"]["sent"] == verdict["requests"]["acknowledged"] == 90
+    assert verdict["requests"]["by_status"] == {"201": 90}
+    assert verdict["views"] == dict.fromkeys(("full", "pages", "sources", "stats", "newest"), "ok")
+    assert verdict["proof"] == {"requests": 90, "below": pytest.approx(3 / 90)}
+    assert verdict["run"]["version"]
+    assert verdict["run"]["instances"]
+
+
+async def test_batches_and_two_replicas(env: Env, start: Start, tmp_path: Path) -> None:
+    replicas = [start(env) for _ in range(1 if "SQLITE_PATH" in env else 2)]
+    for process in replicas:
+        await process.wait_until_ready()
+    ledger = tmp_path / "ledger"
+    words = [process.url for process in replicas]
+    verdict = await judged(*words, *SHORT, "--batch", "7", "--no-retry", "--ledger", str(ledger))
+    assert (verdict["events"]["acknowledged"], verdict["proof"]["requests"]) == (630, 90)
+    again = await judged("verify", str(ledger), *words)
+    assert again["events"] == verdict["events"]
+    assert again["run"]["urls"] == words
+
+
+async def test_kill_9_loses_nothing_and_the_fault_bit(
+    env: Env, start: Start, tmp_path: Path, fault_log: FaultLog
+) -> None:
+    process = start(env)
+    await process.wait_until_ready()
+    ledger = tmp_path / "ledger"
+    running = await Probe.start(
+        process.url,
+        "--rate",
+        "60",
+        "--for",
+        "6s",
+        "--ledger",
+        str(ledger),
+        "--faults",
+        str(fault_log.path),
+        "--json",
+    )
+    await sent(ledger, 40)
+    pid = process.pid
+    fault_log.write(event="begin", fault=1, kind="kill", target="collector", at=time.time())
+    process.kill()
+    process.start()
+    await process.wait_until_ready()
+    fault_log.write(event="end", fault=1, at=time.time(), effect=f"restarted: pid {pid} -> {process.pid}")
+    code, out, err = await running.end()
+    assert code == 0, out + err
+    verdict = json.loads(out)
+    (fault,) = verdict["faults"]
+    assert fault["bit"]
+    assert fault["under_way"] > 0
+    assert verdict["events"]["acknowledged"] == verdict["events"]["sent"] == 300
+    assert verdict["requests"]["errors_without_retry"] > 0
+    assert verdict["events"]["recovered"] > 0
+    assert verdict["availability"]["longest_gap_seconds"] > 0.1
+    print("longest gap", verdict["availability"], verdict["latency_ms"])
+
+
+async def test_a_fault_that_never_bit_makes_the_run_invalid(
+    sqlite_env: Env, start: Start, fault_log: FaultLog
+) -> None:
+    process = start(sqlite_env)
+    await process.wait_until_ready()
+    words = (process.url, *SHORT, "--faults", str(fault_log.path))
+    assert "has no fault in it" in " ".join((await judged(*words, code=2))["reasons"])
+    fault_log.write(event="begin", fault=1, kind="kill", target="collector", at=time.time() - 3600)
+    fault_log.write(event="end", fault=1, at=time.time() - 3599, effect="restarted")
+    verdict = await judged(*words, code=2)
+    assert verdict["reasons"] == ["fault 1 (kill collector) did not bite: no request was under way"]
+    assert verdict["verdict"] == "untested"
+
+
+CHANGES = {
+    "lost": "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)",
+    "doubled": "INSERT INTO events (seq, received_at, time, source, action, id, subject, data) "
+    "SELECT max(seq) + 1, received_at, time, source, action, id, subject, data FROM events",
+    "corrupted": "UPDATE events SET data = replace(data, '\"worker\"', '\"wrecker\"') "
+    "WHERE seq = (SELECT max(seq) FROM events)",
+    "phantom": "INSERT INTO events (seq, received_at, time, source, action, id, subject, data) "
+    "SELECT max(seq) + 1, received_at, time, source, action, 'strange', subject, data FROM events",
+}
+
+
+async def test_an_old_ledger_finds_what_was_done_to_the_database_since(
+    sqlite_env: Env, start: Start, tmp_path: Path
+) -> None:
+    process = start(sqlite_env)
+    await process.wait_until_ready()
+    ledger = tmp_path / "ledger"
+    await judged(process.url, *SHORT, "--ledger", str(ledger))
+    assert (await judged("verify", str(ledger), process.url))["verdict"] == "clean"
+    for finding, change in CHANGES.items():
+        with sqlite3.connect(sqlite_env["SQLITE_PATH"]) as database:
+            saved = database.execute("SELECT * FROM events").fetchall()
+            last = max(saved)
+            database.execute(change)
+        database.close()
+        verdict = await judged("verify", str(ledger), process.url, code=1)
+        assert verdict["events"][finding] > 0, finding
+        (named,) = verdict["named"][finding]
+        assert named["id"] == ("strange" if finding == "phantom" else last[5])
+        assert ("never sent" if finding == "phantom" else "201 by") in named["ledger"]
+        with sqlite3.connect(sqlite_env["SQLITE_PATH"]) as database:
+            database.execute("DELETE FROM events")
+            database.executemany(f"INSERT INTO events VALUES ({','.join('?' * len(last))})", saved)
+        database.close()
+
+
+async def test_an_interrupted_run_is_judged(sqlite_env: Env, start: Start, tmp_path: Path) -> None:
+    process = start(sqlite_env)
+    await process.wait_until_ready()
+    ledger = tmp_path / "ledger"
+    running = await Probe.start(process.url, "--rate", "50", "--for", "1h", "--ledger", str(ledger))
+    await sent(ledger, 20)
+    running.interrupt()
+    code, out, err = await running.end()
+    assert code == 0, out + err
+    assert out.startswith("CLEAN")
+
+
+async def test_a_ledger_whose_probe_was_killed_can_be_judged(
+    sqlite_env: Env, start: Start, tmp_path: Path
+) -> None:
+    process = start(sqlite_env)
+    await process.wait_until_ready()
+    ledger = tmp_path / "ledger"
+    running = await Probe.start(process.url, "--rate", "50", "--for", "1h", "--ledger", str(ledger))
+    await sent(ledger, 20)
+    running.process.kill()
+    await running.end()
+    verdict = await judged("verify", str(ledger), process.url)
+    assert verdict["requests"]["acknowledged"] >= 10
+
+
+async def test_a_collector_that_is_not_there_proves_nothing(sqlite_env: Env, start: Start) -> None:
+    process = start(sqlite_env)
+    await process.wait_until_ready()
+    process.kill()
+    verdict = await judged(process.url, *SHORT, "--no-retry", "--settle", "100ms", code=2)
+    assert verdict["requests"]["not_sent"] == verdict["requests"]["errors_without_retry"] == 90
+    assert "nothing was acknowledged" in verdict["reasons"]
+
+
+async def test_the_page_fits_a_terminal(sqlite_env: Env, start: Start, tmp_path: Path) -> None:
+    process = start(sqlite_env)
+    await process.wait_until_ready()
+    html = tmp_path / "report.html"
+    code, out, _ = await probe(process.url, *SHORT, "--html", str(html))
+    assert code == 0
+    assert out.startswith("CLEAN")
+    assert max(map(len, out.splitlines())) < 80
+    assert all(f" {name}:" in out for name in ("lost", "phantom", "doubled", "corrupted"))
+    text = html.read_text()
+    assert "<svg" in text
+    assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", text), "it loads nothing"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "Missing argument"),
+        (["nonsense"], "nonsense is no URL of a collector"),
+        (["http://x", "--for", "3"], "a duration is like"),
+        (["http://x", "--for", "0s"], "a duration is like"),
+        (["http://x", "--rate", "0"], "'--rate'"),
+        (["http://x", "--batch", "1001"], "'--batch'"),
+        (["http://x", "--typo"], "--typo"),
+        (["verify"], "LEDGER"),
+        (["verify", "/nowhere/ledger", "http://x"], "No such file"),
+        (["http://x", "--ledger", "/nowhere/ledger"], "No such file"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_a_line(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_help_tells_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, says in ((["--help"], "--no-retry"), (["verify", "--help"], "LEDGER")):
+        assert main(words) == 0
+        out, _ = capsys.readouterr()
+        assert says in out
+        assert "Exit code 0: clean" in out
