@@ -78,6 +78,8 @@ background        | asyncio                        | settings logs metrics body 
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
+backup            | sql                            | settings store
+copy              | http msgspec                   |
 probe             |                                |
 probe.schedule    | msgspec                        | query
 probe.ledger      | msgspec                        | probe.schedule
@@ -104,7 +106,7 @@ probe.command     | asyncio msgspec terminal       | about probe probe.conduct p
                                                      probe.html probe.ledger probe.report probe.schedule \
                                                      probe.verdict
 cli               |                                | about settings main migrate background letters healthcheck \
-                                                     probe.command
+                                                     backup copy probe.command
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.
