@@ -5,13 +5,16 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format install lock audit clean
+.PHONY: help run image test check bench format install lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
 	@$(BIN)/collector serve $(ARGS)
+
+image: ## Build the image of every role, as IMAGE (collector:latest) and under its published name; needs Docker
+	docker build $(build-args) --tag $(IMAGE) --tag $(published):$(version) $(ARGS) .
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
 	@$(BIN)/pytest $(ARGS)
@@ -44,6 +47,13 @@ audit: ## Look for known vulnerabilities in what is pinned; needs uv and the net
 clean: ## Remove .venv, caches and builds; data stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+IMAGE ?= collector:latest
+of-pyproject = $(shell sed -n 's/^$(1) = "\(.*\)"$$/\1/p' pyproject.toml)
+version = $(call of-pyproject,version)
+published = $(call of-pyproject,image)
+revision = $(shell git rev-parse HEAD 2>/dev/null)
+build-args = --build-arg VERSION=$(version) --build-arg REVISION=$(revision) --build-arg SOURCE=$(call of-pyproject,Repository)
 
 # A stamp is touched last, so an install that broke off is done again. The dev lock holds the runtime's
 # versions too: whoever has installed it needs no second install to run.
