@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run image test check bench format install lock audit clean
+.PHONY: help run image publish version test check bench format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,14 @@ run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
 
 image: ## Build the image of every role, as IMAGE (collector:latest) and under its published name; needs Docker
 	docker build $(build-args) --tag $(IMAGE) --tag $(published):$(version) $(ARGS) .
+
+publish: ## Build the image for amd64 and arm64, with SBOM and provenance, and push it; for a release
+	@mkdir -p dist
+	docker buildx build $(build-args) --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max \
+	  --tag $(published):$(version) --push --metadata-file dist/image.json $(ARGS) .
+
+version: ## Print the version
+	@echo $(version)
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
 	@$(BIN)/pytest $(ARGS)
@@ -43,6 +51,11 @@ lock: ## Pin the dependencies of pyproject.toml (ARGS=--upgrade: the newest of e
 audit: ## Look for known vulnerabilities in what is pinned; needs uv and the network
 	$(need-uv)
 	@uvx pip-audit@2.10 --strict --disable-pip --require-hashes --requirement requirements-dev.txt $(ARGS)
+
+workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go and the network
+	$(need-uv)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	uvx zizmor@1.32 --offline .github/workflows
 
 clean: ## Remove .venv, caches and builds; data stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
