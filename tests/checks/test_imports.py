@@ -58,6 +58,7 @@ drain             | asyncio msgspec                | errors events health logs m
 letters           | asyncio msgspec                | errors events logs settings store store.choice
 cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store spool
+notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
 ingest            | asyncio msgspec                | errors metrics events formats body writer store edge \
                                                      connection
@@ -71,8 +72,8 @@ edge              | asyncio msgspec                | errors logs metrics body he
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache replicas store store.choice spool drain health worker \
-                                                     ingest pages api rest edge connection server
+                                                     cache replicas store store.choice spool drain health notify \
+                                                     worker ingest pages api rest edge connection server
 background        | asyncio                        | settings logs metrics body feed store.choice drain health \
                                                      replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge
