@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run image publish version test check bench format install lock audit workflows clean
+.PHONY: help run up down image publish version test check bench format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,14 @@ publish: ## Build the image for amd64 and arm64, with SBOM and provenance, and p
 
 version: ## Print the version
 	@echo $(version)
+
+up: image ## Start everything in containers, wait for it, and print where it is (deploy/compose); needs Docker
+	@cd deploy/compose && docker compose up --no-build --detach --wait $(ARGS)
+	@cd deploy/compose && for service in nginx collector; do docker compose port $$service 8080 2>/dev/null && break; done | \
+	  sed 's|^|The collector: http://|'
+
+down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes it)
+	@cd deploy/compose && docker compose --profile '*' down --remove-orphans $(ARGS)
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
 	@$(BIN)/pytest $(ARGS)
