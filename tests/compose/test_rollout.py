@@ -14,6 +14,7 @@ from tests.probe.conftest import Probe, sent
 
 REPLICAS = ("collector", "collector-2", "collector-3")
 UNDER_WAY = 30  # requests
+SHELL = 'ENTRYPOINT ["sh", "-c", "{}; exec collector $0 $*"]'
 AFTERWARDS = 100  # requests: what lay in wait has shown itself
 Variant = Callable[..., str]
 pytestmark = pytest.mark.timeout(900)
@@ -51,8 +52,8 @@ async def nothing_lost(url: str, ledger: Path) -> AsyncIterator[None]:
     assert verdict["requests"]["errors_without_retry"] == 0, verdict["requests"]
 
 
-async def roll_out(stack: Stack, image: str) -> tuple[int, str]:
-    done = await asyncio.to_thread(ran, "./rollout", image, env=stack.env, timeout=600)
+async def roll_out(stack: Stack, image: str, **env: str) -> tuple[int, str]:
+    done = await asyncio.to_thread(ran, "./rollout", image, env=stack.env | env, timeout=600)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -81,18 +82,19 @@ async def test_images_that_are_no_good_stop_it_and_the_others_serve_on(
     stack: Stack, variant: Variant, tmp_path: Path
 ) -> None:
     before = images(stack)
-    never = variant("ENTRYPOINT []", "CMD exit 3", "ENTRYPOINT exit 3")
-    unready = variant("ENV SQLITE_PATH=/nowhere/at/all REDIS_URL=", "HEALTHCHECK CMD exit 1")
-    only_there = variant('ENTRYPOINT ["sh", "-c", "[ $(hostname) = candidate ] && exec collector $0 $*; exit 3"]')
+    never = variant('ENTRYPOINT ["false"]')
+    # It migrates and listens, and whoever asked it would be answered 503.
+    unready = variant(SHELL.format("[ $0 = migrate ] || export POSTGRES_CONNECTION_STRING=postgres://x@nowhere/x"))
+    only_there = variant(SHELL.format("[ $0 = migrate ] || [ $HOSTNAME = candidate ] || exit 3"))
     async with nothing_lost(stack.url, tmp_path / "ledger"):
         for image in (never, unready):
-            code, said = await roll_out(stack, image)
-            assert code == 1
+            code, said = await roll_out(stack, image, ROLLOUT_SECONDS="20")
+            assert code == 1, said
             assert "nothing was replaced" in said
             assert images(stack) == before
 
-        code, said = await roll_out(stack, only_there)
-        assert code == 1
+        code, said = await roll_out(stack, only_there, ROLLOUT_SECONDS="60")
+        assert code == 1, said
         assert "collector is not healthy, the others serve on" in said
         assert images(stack) == before | {"collector": (only_there, "exited")}
 

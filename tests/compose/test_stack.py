@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.compose.stack import Stack, eventually
+from tests.compose.stack import FILES, Stack, eventually
 from tests.engine import ROOT
 from tests.probe.conftest import judged
 
@@ -21,6 +21,21 @@ def test_it_is_well_from_nothing(stack: Stack) -> None:
     assert {name for name, state in states.items() if state["State"] == "exited"} == ONCE
     assert {states[name]["ExitCode"] for name in ONCE} == {0}
     assert {state["Health"] for name, state in states.items() if name not in ONCE} == {"healthy"}
+
+
+def test_make_up_says_where_it_is_and_make_down_keeps_what_there_is(stack: Stack, tmp_path: Path) -> None:
+    small = Stack(stack.image, tmp_path / "env", FILES[:1])
+    try:
+        said = small.run("make", "-C", str(ROOT), "up", f"IMAGE={stack.image}")
+        assert said.splitlines()[-2] == f"The collector: {small.url}"
+        event = {"source": "s", "action": "a", "id": "1"}
+        assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 201
+        small.run("make", "-C", str(ROOT), "down")
+        assert not small.states()
+        small.up()
+        assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 200
+    finally:
+        small.down()
 
 
 def test_every_replica_answers_and_what_is_not_public_does_not(stack: Stack) -> None:
