@@ -57,7 +57,9 @@ def test_every_replica_answers_and_what_is_not_public_does_not(stack: Stack) -> 
             "/events/../metrics",
         )
         assert {client.get(path).status_code for path in inside} == {404}
-        too_large = client.post("/events", content=b" " * (5 * 2**20 + 1))
+        too_large = client.post(
+            "/events", content=b" " * (5 * 2**20 + 1), headers={"Content-Type": "application/json"}
+        )
         assert (too_large.status_code, too_large.headers["content-type"]) == (413, "application/problem+json")
 
 
