@@ -5,13 +5,32 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench drills drills-teeth format install lock audit clean
+.PHONY: help run up down image publish version test check bench drills drills-teeth format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
 	@$(BIN)/collector serve $(ARGS)
+
+image: ## Build the image of every role, as IMAGE (collector:latest) and under its published name; needs Docker
+	docker build $(build-args) --tag $(IMAGE) --tag $(published):$(version) $(ARGS) .
+
+publish: ## Build the image for amd64 and arm64, with SBOM and provenance, and push it; for a release
+	@mkdir -p dist
+	docker buildx build $(build-args) --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max \
+	  --tag $(published):$(version) --push --metadata-file dist/image.json $(ARGS) .
+
+version: ## Print the version
+	@echo $(version)
+
+up: image ## Start everything in containers, wait for it, and print where it is (deploy/compose); needs Docker
+	@cd deploy/compose && docker compose up --no-build --detach --wait $(ARGS)
+	@cd deploy/compose && for service in nginx collector; do docker compose port $$service 8080 2>/dev/null && break; done | \
+	  sed 's|^|The collector: http://|'
+
+down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes it)
+	@cd deploy/compose && docker compose --profile '*' down --remove-orphans $(ARGS)
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
 	@$(BIN)/pytest $(ARGS)
@@ -47,9 +66,21 @@ audit: ## Look for known vulnerabilities in what is pinned; needs uv and the net
 	$(need-uv)
 	@uvx pip-audit@2.10 --strict --disable-pip --require-hashes --requirement requirements-dev.txt $(ARGS)
 
+workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go and the network
+	$(need-uv)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	uvx zizmor@1.32 --offline .github/workflows
+
 clean: ## Remove .venv, caches and builds; data stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+IMAGE ?= collector:latest
+of-pyproject = $(shell sed -n 's/^$(1) = "\(.*\)"$$/\1/p' pyproject.toml)
+version = $(call of-pyproject,version)
+published = $(call of-pyproject,image)
+revision = $(shell git rev-parse HEAD 2>/dev/null)
+build-args = --build-arg VERSION=$(version) --build-arg REVISION=$(revision) --build-arg SOURCE=$(call of-pyproject,Repository)
 
 # A stamp is touched last, so an install that broke off is done again. The dev lock holds the runtime's
 # versions too: whoever has installed it needs no second install to run.

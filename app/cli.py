@@ -1,7 +1,8 @@
-"""The command: `collector serve | worker | migrate | dead-letters | probe`. Each imports what it needs."""
+"""The command: `collector serve | worker | migrate | …`, see USAGE. Each imports what it needs."""
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from app.about import NAME, VERSION
 from app.settings import Settings, SettingsError, load
@@ -14,6 +15,14 @@ commands:
   migrate    bring the database's schema to what this version needs, then exit
   dead-letters list|replay [--id ID]...
              what the spool took and the database did not: show it, or try to store it again
+  healthcheck
+             ask the process on this machine's PORT whether it can keep an event; exit code 0: yes, 1: no
+  backup FILE
+             write the embedded database, as it is now, to a file; the collector may go on serving
+  restore FILE
+             put such a file in the place of the embedded database; the collector has to be stopped
+  copy FROM TO
+             copy every event of the collector at one URL into the one at another, ids kept; may be repeated
   probe      load a collector, remember what it promised, read everything back, and judge
   probe verify
              audit the events of an earlier probe
@@ -25,6 +34,9 @@ commands:
 _ABOUT = {
     "serve": "Serve the collector until SIGTERM (drains, then leaves) or Ctrl-C (stops at once).",
     "worker": "Drain the spool into PostgreSQL, and keep the log in shape, until SIGTERM or Ctrl-C.",
+    "healthcheck": "Ask what listens on HOST and PORT whether it can keep an event. Exit code 0: yes, 1: no.",
+    "backup": "Write the embedded database to FILE, as it is now; the collector may go on serving.",
+    "restore": "Put a backup in the place of the embedded database, which stays beside it. Stop it first.",
     "dead-letters list": "Show the events that the spool took and the database did not, and why.",
     "dead-letters replay": "Try to store dead letters again: all, or those named by --id ID. 1: some are left.",
     "migrate": "Bring the database's schema to what this version needs. Safe to start several times at once.",
@@ -34,7 +46,12 @@ _ABOUT = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit with its code: 0 done, 1 failed, 2 wrongly asked."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    commands: dict[str, Callable[[Settings], int]] = {"serve": _serve, "worker": _worker, "migrate": _migrate}
+    commands: dict[str, Callable[[Settings], int]] = {
+        "serve": _serve,
+        "worker": _worker,
+        "migrate": _migrate,
+        "healthcheck": _healthcheck,
+    }
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         sys.exit(0 if words else 2)
@@ -44,6 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name, *options = words
     if name == "probe":
         sys.exit(_probe(options))
+    if name == "copy":
+        sys.exit(_copy(options))
+    if name in ("backup", "restore"):
+        file, options = _file(options)
+        if file is None and "--help" not in options:
+            sys.exit(_wrong(f"{name}: which FILE? `{NAME} --help` lists the commands"))
+        commands = {
+            "backup": lambda settings: _backup(settings, Path(file or "")),
+            "restore": lambda settings: _restore(settings, Path(file or "")),
+        }
     if name == "dead-letters":
         ids, options = _ids(options)
         name, options = " ".join((name, *options[:1])), options[1:]
@@ -85,6 +112,33 @@ def _worker(settings: Settings) -> int:
     return work(settings)
 
 
+def _healthcheck(settings: Settings) -> int:
+    from app.healthcheck import check  # noqa: PLC0415
+
+    return check(settings.host, settings.port, print)
+
+
+def _backup(settings: Settings, file: Path) -> int:
+    from app.backup import backup  # noqa: PLC0415
+
+    return backup(settings, file, print)
+
+
+def _restore(settings: Settings, file: Path) -> int:
+    from app.backup import restore  # noqa: PLC0415
+
+    return restore(settings, file, print)
+
+
+def _copy(words: Sequence[str]) -> int:
+    urls = [word.rstrip("/") for word in words]
+    if len(urls) != 2 or not all(url.startswith(("http://", "https://")) for url in urls):
+        return _wrong(f"copy: from which URL to which? `{NAME} copy http://one:8080 http://other:8080`")
+    from app.copy import copy  # noqa: PLC0415
+
+    return copy(urls[0], urls[1], print)
+
+
 def _probe(words: Sequence[str]) -> int:
     from app.probe.command import main  # noqa: PLC0415
 
@@ -101,6 +155,13 @@ def _replay_letters(settings: Settings, ids: Sequence[str]) -> int:
     from app.letters import replay  # noqa: PLC0415
 
     return replay(settings, ids, print)
+
+
+def _file(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The file that comes first, and the other words."""
+    if not words or words[0].startswith("--"):
+        return None, list(words)
+    return words[0], list(words[1:])
 
 
 def _ids(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -183,7 +183,8 @@ class Readiness:
     @property
     def database_away(self) -> bool:
         """Whether the database is known not to take events: only the check then tries whether it does again."""
-        return self.commits_fail or not self._parts[0].ok
+        asked = self._at > 0  # before the first check nothing is known, and a commit finds out by itself
+        return self.commits_fail or (asked and not self._parts[0].ok)
 
     @property
     def _able(self) -> bool:

@@ -25,11 +25,12 @@ from app.health import Loops, Readiness
 from app.ingest import Ingest
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
+from app.notify import notify
 from app.pages import PageLane
 from app.replicas import open_replicas
 from app.rest import rest_app
 from app.server import Server, listen
-from app.settings import Settings, near_misses
+from app.settings import Settings, near_misses, supervisor
 from app.store import Kept, Store
 from app.store.choice import open_store
 from app.worker import count_letters, roll_up, tell, upkeep
@@ -266,6 +267,12 @@ def run(settings: Settings, port: int, make: Callable[[Settings], Role]) -> int:
 async def _run(settings: Settings, listener: socket.socket, make: Callable[[Settings], Role]) -> int:
     instance = f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}"
     role = make(settings)
+    tell_leaving = notify(supervisor(), role.loops)
+
+    def leave() -> None:
+        role.leave()
+        tell_leaving()
+
     server = Server(
         role.app,
         shortcuts=role.shortcuts,
@@ -273,7 +280,7 @@ async def _run(settings: Settings, listener: socket.socket, make: Callable[[Sett
         instance=instance,
         drain_seconds=settings.drain_seconds,
         graceful_seconds=settings.graceful_seconds,
-        on_leave=role.leave,
+        on_leave=leave,
         on_closed=role.bodies.cut,
     )
     host, port = listener.getsockname()[:2]

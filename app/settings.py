@@ -9,6 +9,7 @@ import ipaddress
 import os
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
@@ -281,6 +282,25 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 def _meant(name: str) -> str:
     close = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supervisor:
+    """What systemd tells a process that it starts: not for people to set, so not among the settings."""
+
+    socket: str  # where it wants to hear from the process
+    watchdog: float | None  # seconds of silence after which it ends the process
+
+
+def supervisor(environment: Mapping[str, str] = os.environ, pid: int | None = None) -> Supervisor | None:
+    """The systemd that started this process, if it did and wants to hear of it."""
+    socket = environment.get("NOTIFY_SOCKET", "")
+    if not socket.startswith(("/", "@")):
+        return None
+    silence = environment.get("WATCHDOG_USEC", "")
+    meant = environment.get("WATCHDOG_PID", "") in ("", str(pid or os.getpid()))
+    watched = meant and silence.isdecimal() and int(silence) > 0
+    return Supervisor(socket=socket, watchdog=int(silence) / 1e6 if watched else None)
 
 
 def near_misses(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -319,3 +319,9 @@ async def test_a_commit_that_fails_during_a_check_is_not_forgotten() -> None:
         await turn(readiness)
         away.append(readiness.database_away)
     assert (away, store.asked) == ([True, False], [False, True])
+
+
+def test_before_the_first_check_the_database_is_not_known_to_be_away() -> None:
+    """A commit finds out by itself: whoever sends to a process that has just begun is not turned away."""
+    assert not ready_by(AWAY).database_away
+    assert not ready_by(AWAY).ready

@@ -1,5 +1,6 @@
-"""The alert rules speak of metrics and labels that there are, and each says what to do."""
+"""Rules and dashboard speak of metrics and labels that there are; each alert has a test and a runbook."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import errors
 from app.metrics import Metrics
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
-RULES = FOLDER / "alerts.yaml"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "prometheus"
+TESTS = sorted(FOLDER.glob("*_test.yaml"))
+FILES = sorted(set(FOLDER.glob("*.yaml")) - set(TESTS))
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "collector.json"
+PARTS = ("What", "Look", "Do", "Over")  # of a runbook
 SEVERITIES = {"critical", "warning", "info"}
 TARGET = {"instance", "job"}  # labels that Prometheus adds to whatever it scrapes
+GIVEN = {"up": set(TARGET), "ALERTS": {"alertname", "alertstate", "severity"}}  # by Prometheus itself
 WORDS = {"and", "or", "unless", "on", "ignoring", "by", "without"}
 
 STRING = re.compile(r'"[^"]*"')
@@ -24,7 +31,17 @@ NAME = re.compile(r"(?<![\w.])[a-zA-Z_:][\w:]*(?!\w*\s*\()")
 
 
 def rules() -> list[dict[str, Any]]:
-    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    """Every rule, of alerts and of what is recorded for them."""
+    groups = [group for file in FILES for group in yaml.safe_load(file.read_text())["groups"]]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def name_of(rule: dict[str, Any]) -> str:
+    return str(rule.get("alert") or rule["record"])
 
 
 def scraped() -> dict[str, set[str]]:
@@ -39,7 +56,9 @@ def scraped() -> dict[str, set[str]]:
     metrics.redis_calls.labels("find", "answered")
     metrics.shared_pages.labels("found")
     families = text_string_to_metric_families(metrics.text().decode())
-    return {sample.name: set(sample.labels) for family in families for sample in family.samples}
+    found = {sample.name: set(sample.labels) for family in families for sample in family.samples}
+    # What is recorded has no labels: all of it is summed up.
+    return found | GIVEN | {rule["record"]: set() for rule in rules() if "record" in rule}
 
 
 def names_in(expr: str) -> set[str]:
@@ -63,7 +82,7 @@ def test_a_name_is_told_from_functions_words_and_labels() -> None:
 
 def test_every_metric_of_a_rule_is_exported() -> None:
     known = scraped()
-    unknown = {rule["alert"]: names_in(rule["expr"]) - known.keys() for rule in rules()}
+    unknown = {name_of(rule): names_in(rule["expr"]) - known.keys() for rule in rules()}
     assert not {alert: names for alert, names in unknown.items() if names}
     assert all(names_in(rule["expr"]) for rule in rules())
 
@@ -72,11 +91,11 @@ def test_every_label_of_a_rule_is_one_of_its_metric() -> None:
     known = scraped()
     for rule in rules():
         used = {label for names in GROUPING.findall(rule["expr"]) for label in re.findall(r"\w+", names)}
-        said = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+        said = set(re.findall(r"\$labels\.(\w+)", " ".join(rule.get("annotations", {}).values())))
         has = TARGET.union(*(known[name] for name in names_in(rule["expr"])))
-        assert used | said <= has, rule["alert"]
+        assert used | said <= has, name_of(rule)
         for name, label, _ in selections_in(rule["expr"]):
-            assert label in known[name] | TARGET, rule["alert"]
+            assert label in known[name] | TARGET, name_of(rule)
 
 
 def test_every_cause_of_a_rule_is_one_that_is_counted() -> None:
@@ -90,8 +109,8 @@ def test_every_cause_of_a_rule_is_one_that_is_counted() -> None:
     assert causes <= kinds
 
 
-def test_every_rule_says_what_is_wrong_and_what_to_do() -> None:
-    for rule in rules():
+def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
+    for rule in alerts():
         assert rule.keys() == {"alert", "expr", "for", "labels", "annotations"}, rule["alert"]
         assert re.fullmatch(r"\d+[smhd]", rule["for"]), rule["alert"]
         assert rule["labels"].keys() == {"severity"}, rule["alert"]
@@ -102,23 +121,55 @@ def test_every_rule_says_what_is_wrong_and_what_to_do() -> None:
 
 def test_what_is_summed_up_names_no_process() -> None:
     """An aggregate without `by` has no labels: the text would say nothing where it names one."""
-    for rule in rules():
+    for rule in alerts():
         summed = re.search(r"\b(sum|max|min|count)\s*\(", rule["expr"])
         assert not (summed and "$labels" in " ".join(rule["annotations"].values())), rule["alert"]
 
 
 def test_no_rule_is_there_twice() -> None:
-    for key in ("alert", "expr"):
-        found = [" ".join(rule[key].split()) for rule in rules()]
+    for found in ([name_of(rule) for rule in rules()], [" ".join(rule["expr"].split()) for rule in rules()]):
         assert len(found) == len(set(found))
-    assert all(rule["alert"].startswith("Collector") for rule in rules())
+    assert all(rule["alert"].startswith("Collector") for rule in alerts())
+    assert all(rule["record"].startswith("collector:") for rule in rules() if "record" in rule)
 
 
-def test_the_rules_tests_are_of_these_rules() -> None:
-    """promtool runs them; this sees that each alert and metric they name is there."""
-    text = (FOLDER / "alerts_test.yaml").read_text()
-    document = yaml.safe_load(text)
-    assert document["rule_files"] == [RULES.name]
-    assert set(re.findall(r'alertname="(\w+)"', text)) <= {rule["alert"] for rule in rules()}
-    series = [one["series"] for test in document["tests"] for one in test["input_series"]]
-    assert set().union(*map(names_in, series)) <= scraped().keys()
+def test_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
+    """promtool runs the tests; this sees that there is one for each alert, and one of each file without any."""
+    for file in FILES:
+        text = file.with_name(f"{file.stem}_test.yaml").read_text()
+        document = yaml.safe_load(text)
+        assert document["rule_files"] == [file.name]
+        own = {rule["alert"] for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]
+               if "alert" in rule}  # fmt: skip
+        assert set(re.findall(r'alertname="(\w+)"', text)) == own
+        well = document["tests"][0]
+        assert well["name"].startswith("all is well")
+        assert any(not one["exp_samples"] and "ALERTS" in one["expr"] for one in well["promql_expr_test"])
+        series = [one["series"] for test in document["tests"] for one in test["input_series"]]
+        assert set().union(*map(names_in, series)) <= scraped().keys()
+
+
+def test_every_alert_has_a_runbook() -> None:
+    sections = dict(re.findall(r"^## (\w+)\n((?:(?!^## ).*\n)*)", RUNBOOKS.read_text(), re.MULTILINE))
+    assert list(sections) == [rule["alert"] for file in ("alerts", "slo", "targets") for rule in alerts_of(file)]
+    for name, text in sections.items():
+        assert re.findall(r"^\*\*(\w+):\*\*", text, re.MULTILINE) == list(PARTS), name
+        assert {
+            word for word in re.findall(r"collector_\w+", text) if not word.endswith("_")
+        } <= scraped().keys(), name
+
+
+def alerts_of(file: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((FOLDER / f"{file}.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def test_every_query_of_the_dashboard_is_of_what_there_is() -> None:
+    known = scraped()
+    panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if "targets" in panel]
+    assert len(panels) > 20
+    for panel in panels:
+        for target in panel["targets"]:
+            assert names_in(target["expr"]) <= known.keys(), panel["title"]
+            for name, label, _ in selections_in(target["expr"]):
+                assert label in known[name] | TARGET, panel["title"]

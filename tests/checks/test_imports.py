@@ -58,6 +58,7 @@ drain             | asyncio msgspec                | errors events health logs m
 letters           | asyncio msgspec                | errors events logs settings store store.choice
 cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store spool
+notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
 ingest            | asyncio msgspec                | errors metrics events formats body writer store edge \
                                                      connection
@@ -71,12 +72,15 @@ edge              | asyncio msgspec                | errors logs metrics body he
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache replicas store store.choice spool drain health worker \
-                                                     ingest pages api rest edge connection server
+                                                     cache replicas store store.choice spool drain health notify \
+                                                     worker ingest pages api rest edge connection server
 background        | asyncio                        | settings logs metrics body feed store.choice drain health \
                                                      replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
+healthcheck       | http                           |
+backup            | sql                            | settings store
+copy              | http msgspec                   |
 probe             |                                |
 probe.schedule    | msgspec                        | query
 probe.ledger      | msgspec                        | probe.schedule
@@ -107,7 +111,8 @@ probe.html        |                                | probe.history probe.report 
 probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
                                                      probe.html probe.ledger probe.progress probe.report \
                                                      probe.schedule probe.verdict
-cli               |                                | about settings main migrate background letters probe.command
+cli               |                                | about settings main migrate background letters healthcheck \
+                                                     backup copy probe.command
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.

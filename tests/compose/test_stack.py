@@ -1,0 +1,103 @@
+"""All of deploy/compose running: what is reached from outside, what Prometheus sees, what the dashboard shows."""
+
+import json
+import math
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.compose.stack import FILES, Stack, eventually
+from tests.engine import ROOT
+from tests.probe.conftest import judged
+
+DASHBOARD = ROOT / "deploy/grafana/dashboards/collector.json"
+ONCE = {"migrate", "secrets"}  # they end
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_it_is_well_from_nothing(stack: Stack) -> None:
+    states = stack.states()
+    assert {name for name, state in states.items() if state["State"] == "exited"} == ONCE
+    assert {states[name]["ExitCode"] for name in ONCE} == {0}
+    assert {state["Health"] for name, state in states.items() if name not in ONCE} == {"healthy"}
+
+
+def test_make_up_says_where_it_is_and_make_down_keeps_what_there_is(stack: Stack, tmp_path: Path) -> None:
+    small = Stack(stack.image, tmp_path / "env", FILES[:1])
+    try:
+        said = small.run("make", "-C", str(ROOT), "up", f"IMAGE={stack.image}")
+        assert said.splitlines()[-2] == f"The collector: {small.url}"
+        event = {"source": "s", "action": "a", "id": "1"}
+        assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 201
+        small.run("make", "-C", str(ROOT), "down")
+        assert not small.states()
+        small.up()
+        assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 200
+    finally:
+        small.down()
+
+
+def test_every_replica_answers_and_what_is_not_public_does_not(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.url, trust_env=False) as client:
+        posted = [client.post("/events", json={"source": "s", "action": "a"}) for _ in range(12)]
+        assert {answer.status_code for answer in posted} == {201}
+        replicas = {answer.headers["collector-instance"].rpartition("-")[0] for answer in posted}
+        assert replicas == {"collector-1", "collector-2", "collector-3"}
+        seqs = [answer.json()["seq"] for answer in posted]
+        assert [one["seq"] for one in client.get("/events?source=s&order=asc").json()] == seqs
+        public = ("/events", "/events/stats", f"/events/{seqs[0]}", "/sources", "/openapi.json", "/docs")
+        assert {client.get(path).status_code for path in public} == {200}
+        inside = (
+            "/metrics",
+            "/healthz",
+            "/readyz",
+            "/ready",
+            "/readyz?verbose",
+            "/events/../metrics",
+        )
+        assert {client.get(path).status_code for path in inside} == {404}
+        too_large = client.post(
+            "/events", content=b" " * (5 * 2**20 + 1), headers={"Content-Type": "application/json"}
+        )
+        assert (too_large.status_code, too_large.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_a_stream_comes_through_at_once(stack: Stack) -> None:
+    with (
+        httpx.Client(base_url=stack.url, trust_env=False, timeout=30) as client,
+        client.stream("GET", "/events/stream?source=streamed") as stream,
+    ):
+        posted = client.post("/events", json={"source": "streamed", "action": "a"}).json()
+        line = next(line for line in stream.iter_lines() if line.startswith("data:"))
+        assert json.loads(line.removeprefix("data:"))["seq"] == posted["seq"]
+
+
+async def test_every_panel_of_the_dashboard_shows_something_after_a_minute(stack: Stack, tmp_path: Path) -> None:
+    verdict = await judged(stack.url, "--rate=30", "--for=60s", "--no-retry", f"--ledger={tmp_path / 'ledger'}")
+    assert verdict["requests"]["errors_without_retry"] == 0
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    assert len(asked) > 30
+    empty = {expression for expression in asked if not shown(stack, expression)}
+    assert not empty
+
+
+def shown(stack: Stack, expression: str) -> bool:
+    """Whether at least one series has a number."""
+    found = stack.query(expression.replace("$__rate_interval", "2m"))
+    return any(not math.isnan(float(series["value"][1])) for series in found)
+
+
+def test_prometheus_finds_every_process_and_alertmanager(stack: Stack) -> None:
+    def found() -> dict[str, float]:
+        return {one["metric"]["job"]: float(one["value"][1]) for one in stack.query("sum by (job) (up)")}
+
+    wanted = {"collector": 3, "worker": 1, "prometheus": 1}
+    eventually(lambda: found() == wanted)
+    assert found() == wanted
+    with httpx.Client(base_url=stack.prometheus, trust_env=False) as client:
+        managers = client.get("/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"]
+        assert [one["url"] for one in managers] == ["http://alertmanager:9093/api/v2/alerts"]
+        groups = client.get("/api/v1/rules").json()["data"]["groups"]
+        assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}

@@ -1,0 +1,87 @@
+"""The command of deploy/docker/README.md: what it starts comes back with all that it acknowledged."""
+
+import asyncio
+import re
+import shlex
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.engine import PATIENCE, ROOT, Container, docker
+from tests.faults.load import CLEAN, Load
+
+README = ROOT / "deploy" / "docker" / "README.md"
+KILLS = 3
+
+
+def words() -> list[str]:
+    """The README's `docker run`, without its prompt."""
+    (command,) = re.findall(r"^\$ (docker run (?:.*\\\n)*.*)$", README.read_text(), re.MULTILINE)
+    return shlex.split(command.replace("\\\n", ""))
+
+
+class AsTheReadmeSays(Container):
+    """The container that the README's command starts, with a name, port and volume of its own."""
+
+    def __init__(self, image: str, volume: str) -> None:
+        super().__init__(image)
+        given = words()
+        assert (given[:3], given[-1]) == (["docker", "run", "--detach"], "collector")
+        ours = {
+            "--name": self.name,
+            "--publish": f"127.0.0.1:{self.port}:8080",
+            "--volume": f"{volume}:/data",
+        }
+        for option, value in ours.items():
+            given[given.index(option) + 1] = value
+        self._words = [*given[1:-1], image]
+
+
+@pytest.fixture
+def container(image: str, volume: str) -> Iterator[AsTheReadmeSays]:
+    with AsTheReadmeSays(image, volume) as started:
+        yield started
+
+
+async def until_ready(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        while True:
+            try:
+                if (await client.get("/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def test_killed_from_the_host_it_is_back_and_has_everything(container: AsTheReadmeSays) -> None:
+    await until_ready(container.port)
+    async with Load(container.port, retry=True) as load:
+        for kill in range(1, KILLS + 1):
+            await asyncio.sleep(1)
+            container.kill_from_the_host()
+            killed = time.monotonic()
+            while container.restarts < kill:
+                container.fail_after(killed + PATIENCE, "it was not started again")
+                await asyncio.sleep(0.1)
+            await until_ready(container.port)
+            print(f"acknowledged again {load.first_kept(killed).done - killed:.1f} s after it was killed")
+    assert load.where("unknown") or load.where("not_kept")  # the kills were felt
+    assert await load.audit(container.port) == CLEAN
+
+
+async def test_docker_kill_switches_the_restart_policy_off(container: AsTheReadmeSays) -> None:
+    await until_ready(container.port)
+    async with Load(container.port) as load:
+        await asyncio.sleep(1)
+        docker("kill", container.name)
+    container.wait_until("exited")
+    await asyncio.sleep(2)  # the engine starts again after a tenth of a second what it starts again
+    assert (container.state["Status"], container.restarts) == ("exited", 0)
+    docker("start", container.name)
+    await until_ready(container.port)
+    assert load.where("kept")
+    assert await load.audit(container.port) == CLEAN

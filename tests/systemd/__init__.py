@@ -1,0 +1,1 @@
+"""systemd: what the service tells it, and the units that it reads."""

@@ -1,0 +1,79 @@
+"""Copying one collector into another: all of it, under the same ids, as often as one likes."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app import copy as copying
+from app.copy import copy
+from tests.probe.conftest import judged
+from tests.process import CollectorProcess
+
+LARGE = 200_000  # characters: thirty of them are more than one request may have
+
+
+async def test_everything_is_copied_with_its_id_and_again_without_a_duplicate(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    ledger = tmp_path / "ledger"
+    small = {"SQLITE_PATH": str(tmp_path / "log.db")}
+    large = {"POSTGRES_CONNECTION_STRING": postgres_url}
+    with CollectorProcess(env=small) as source, CollectorProcess(env=large) as target:
+        await source.wait_until_ready()
+        await target.wait_until_ready()
+        await judged(source.url, "--rate=100", "--for=1s", "--batch=15", f"--ledger={ledger}")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            # Without an id and without a time: the collector gives them, and they stay.
+            anonymous = [{"source": "cron", "action": "run", "data": {"n": n}} for n in range(3)]
+            await client.post(f"{source.url}/events", json=anonymous)
+            for n in range(30):
+                event = {"source": "big", "action": "a", "id": str(n), "data": f"{n}" + "x" * LARGE}
+                await client.post(f"{source.url}/events", json=event)
+
+            said: list[str] = []
+            assert copy(source.url, target.url, said.append) == 0
+            assert said[-1] == "1533 copied, 0 were there, 0 rejected"
+            assert (await judged("verify", str(ledger), target.url))["verdict"] == "clean"
+            for wanted in ("source=cron", "source=big"):
+                assert await given(client, target.url, wanted) == await given(client, source.url, wanted)
+
+            await client.post(f"{source.url}/events", json=anonymous[0])
+            assert copy(source.url, target.url, said.append) == 0
+            assert said[-1] == "1 copied, 1533 were there, 0 rejected"
+
+
+async def given(client: httpx.AsyncClient, url: str, wanted: str) -> list[dict[str, Any]]:
+    """What clients said, in the order of the log, without what each collector says itself."""
+    answer = await client.get(f"{url}/events?order=asc&limit=100&{wanted}")
+    own = ("seq", "received_at")
+    return [{key: value for key, value in event.items() if key not in own} for event in answer.json()]
+
+
+async def test_a_conflict_is_told_and_the_others_are_copied(tmp_path: Path) -> None:
+    one, other = (CollectorProcess(env={"SQLITE_PATH": str(tmp_path / name)}) for name in ("one", "other"))
+    with one, other:
+        await one.wait_until_ready()
+        await other.wait_until_ready()
+        event = {"source": "s", "action": "a", "id": "1"}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.post(f"{one.url}/events", json=[event, event | {"id": "2"}])
+            await client.post(f"{other.url}/events", json=event | {"data": "other"})
+            said: list[str] = []
+            assert copy(one.url, other.url, said.append) == 1
+            assert "another event with this source and id" in said[0]
+            assert said[-1] == "1 copied, 0 were there, 1 rejected"
+
+
+async def test_it_ends_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "PATIENCE", 0)
+    with CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "log")}) as process:
+        await process.wait_until_ready()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.post(f"{process.url}/events", json={"source": "s", "action": "a"})
+        said: list[str] = []
+        assert copy(process.url, "http://127.0.0.1:9", said.append) == 1
+        assert "does not answer" in said[-1]
+        assert copy(process.url, f"{process.url}/nowhere", said.append) == 1
+        assert "404" in said[-1]
