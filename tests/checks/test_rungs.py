@@ -73,7 +73,7 @@ def collectors() -> Iterator[tuple[str, Service]]:
 
 def docker_run() -> list[str]:
     page = (DEPLOY / "docker/README.md").read_text()
-    (command,) = re.findall(r"^\$ (docker run (?:.*\\\n)*.*)$", page, re.MULTILINE)
+    (command,) = re.findall(r"^\$ (docker run --detach (?:.*\\\n)*.*)$", page, re.MULTILINE)
     return str(command).replace("\\\n", " ").split()
 
 
@@ -120,7 +120,7 @@ def test_every_probe_asks_for_a_path_that_there_is() -> None:
         (str(path.relative_to(ROOT)), found)
         for path in sorted([*DEPLOY.rglob("*"), ROOT / "Dockerfile"])
         if path.is_file() and path.suffix in (".yaml", ".conf", ".service", ".timer", ".md", "")
-        for found in re.findall(r"(?<![\w.])/(?:health|ready|live)\w*\b", path.read_text())
+        for found in re.findall(r"(?<![A-Za-z_.])/(?:health|ready|live)\w*\b", path.read_text())
     }
     assert {found for _, found in asked} <= PROBES | {"/ready"}, asked
     source = (ROOT / "app" / "api.py").read_text()
@@ -133,6 +133,9 @@ def test_the_healthcheck_is_a_command_that_there_is() -> None:
         "healthcheck"
     ]
     assert of("collector-ready.service", "ExecStart") == ["/opt/collector/bin/collector healthcheck"]
+    worker = dict(collectors())["compose.yaml: worker"]
+    port = str(Settings.model_fields["worker_port"].default)
+    assert worker["healthcheck"]["test"] == ["CMD", "collector", "healthcheck", "--port", port]
     assert of("collector.service", "ExecStart") == ["/opt/collector/bin/collector serve"]
 
 
