@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,8 @@ def built() -> str:
     """The image that this tree makes, or that COLLECTOR_IMAGE names."""
     if given := os.environ.get("COLLECTOR_IMAGE"):
         return given
-    name = "collector:test"
+    # Of this checkout: on a machine with several of them, none tests another's image.
+    name = f"collector:test-{zlib.crc32(str(ROOT).encode()):08x}"
     done = run("make", "image", f"IMAGE={name}", "ARGS=--quiet", timeout=BUILD_PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return name

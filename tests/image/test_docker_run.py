@@ -5,21 +5,26 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.engine import PATIENCE, ROOT, Container, docker
 from tests.faults.load import CLEAN, Load
+from tests.faults.wire import ask, event
+from tests.process import CollectorProcess
 
 README = ROOT / "deploy" / "docker" / "README.md"
+LEAVING_SYSTEMD = ROOT / "deploy" / "systemd" / "README.md"
 KILLS = 3
 
 
-def words() -> list[str]:
-    """The README's `docker run`, without its prompt."""
-    (command,) = re.findall(r"^\$ (docker run (?:.*\\\n)*.*)$", README.read_text(), re.MULTILINE)
-    return shlex.split(command.replace("\\\n", ""))
+def words(page: Path, option: str) -> list[str]:
+    """The page's `docker run` with this option first, without its prompt."""
+    command = re.compile(rf"^\$ (docker run {option} (?:.*\\\n)*.*)$", re.MULTILINE)
+    (found,) = command.findall(page.read_text())
+    return shlex.split(found.replace("\\\n", ""))
 
 
 class AsTheReadmeSays(Container):
@@ -27,7 +32,7 @@ class AsTheReadmeSays(Container):
 
     def __init__(self, image: str, volume: str) -> None:
         super().__init__(image)
-        given = words()
+        given = words(README, "--detach")
         assert (given[:3], given[-1]) == (["docker", "run", "--detach"], "collector")
         ours = {
             "--name": self.name,
@@ -85,3 +90,21 @@ async def test_docker_kill_switches_the_restart_policy_off(container: AsTheReadm
     await until_ready(container.port)
     assert load.where("kept")
     assert await load.audit(container.port) == CLEAN
+
+
+async def test_what_systemd_left_goes_on_in_a_container(image: str, volume: str, tmp_path: Path) -> None:
+    with CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "collector.db")}) as process:
+        await process.wait_until_ready()
+        for n in range(3):
+            assert (await ask(process.port, "POST", "/events", event("climbs", str(n)))).status == 201
+        before = (await ask(process.port, "GET", "/events")).body
+        process.kill()  # the harder case: what it had not yet put into the file lies beside it
+    theirs = {
+        "/var/lib/private/collector:/from:ro": f"{tmp_path}:/from:ro",
+        "collector:/data": f"{volume}:/data",
+        "collector": image,
+    }
+    docker(*[theirs.get(word, word) for word in words(LEAVING_SYSTEMD, "--rm")[1:]])
+    with AsTheReadmeSays(image, volume) as container:
+        await until_ready(container.port)
+        assert (await ask(container.port, "GET", "/events")).body == before

@@ -25,7 +25,7 @@ SOON = "[Service]\nWatchdogSec=3\n"
 
 @cache
 def machine_image() -> str:
-    name = "collector-systemd:test"
+    name = f"{built()}-systemd"
     folder = f"{ROOT}/tests/systemd"
     docker("build", "--quiet", "--tag", name, f"--build-arg=COLLECTOR={built()}", folder, timeout=BUILD_PATIENCE)
     return name

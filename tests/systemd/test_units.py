@@ -1,4 +1,4 @@
-"""The units as systemd's own tools judge them, and against what the collector takes for its leave."""
+"""The units as systemd's own tools judge them."""
 
 import re
 import shutil
@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.main import CLOSE_SECONDS
-from app.settings import Settings
 from tests.engine import ROOT, run
 
 FOLDER = ROOT / "deploy" / "systemd"
@@ -40,11 +38,3 @@ def test_what_they_are_exposed_to_is_little(name: str, units: list[Path]) -> Non
         pytest.skip(f"this systemd-analyze knows no score offline: {done.stderr.strip()}")
     print(f"{name}: {found[1]}")
     assert float(found[1]) <= EXPOSURE[name]
-
-
-def test_it_gets_the_time_that_leaving_takes() -> None:
-    unit = (FOLDER / "collector.service").read_text()
-    (timeout,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
-    behind_a_balancer = 10  # seconds of DRAIN_SECONDS
-    graceful = Settings.model_fields["graceful_seconds"].default
-    assert int(timeout) > behind_a_balancer + graceful + CLOSE_SECONDS
