@@ -1,6 +1,7 @@
 """Fixtures: real servers, and a fresh database for each test."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -35,14 +36,23 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(postgres_server: str) -> Iterator[str]:
-    """The name of a database that has the schema, and that nobody is connected to."""
-    url = asyncio.run(create_database(postgres_server))
-    try:
+def templates() -> Iterator[dict[str, str]]:
+    """URLs of databases that have the schema, and that nobody is connected to, by the URL of their server."""
+    made: dict[str, str] = {}
+    yield made
+    for server, url in made.items():
+        with contextlib.suppress(OSError):  # a server of ours has ended by now
+            asyncio.run(drop_database(server, url))
+
+
+@pytest.fixture
+def template(postgres_server: str, templates: dict[str, str]) -> str:
+    """The name of the one on this server, which is not the same in every folder of tests."""
+    if postgres_server not in templates:
+        url = asyncio.run(create_database(postgres_server))
         migrate(url)
-        yield database_name(url)
-    finally:
-        asyncio.run(drop_database(postgres_server, url))
+        templates[postgres_server] = url
+    return database_name(templates[postgres_server])
 
 
 @pytest.fixture

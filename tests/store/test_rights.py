@@ -64,7 +64,8 @@ FORBIDDEN = (
 async def role(postgres_url: str) -> AsyncIterator[str]:
     """A role that may do nothing at all in this database."""
     name = f"collector_role_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE ROLE {name} LOGIN NOSUPERUSER")
+    # A server that wants a password gets its name, which is a secret for as long as it is there.
+    await execute(postgres_url, f"CREATE ROLE {name} LOGIN NOSUPERUSER PASSWORD '{name}'")
     for what in (f"DATABASE {database_name(postgres_url)}", "SCHEMA public"):
         await execute(postgres_url, f"REVOKE ALL ON {what} FROM PUBLIC")
     yield name
@@ -82,7 +83,7 @@ async def granted(url: str, role: str, *, but: str = "") -> PostgresStore:
 
 def as_role(url: str, role: str) -> str:
     parts = urlsplit(url)
-    return parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}").geturl()
+    return parts._replace(netloc=f"{role}:{role}@{parts.hostname}:{parts.port}").geturl()
 
 
 async def everything_works(store: PostgresStore, base: PostgresBase) -> None:
