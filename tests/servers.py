@@ -29,16 +29,23 @@ class PostgresServer:
     """A PostgreSQL on a loopback port, with a data folder of its own; as a context manager it runs inside.
 
     `settings` are lines of postgresql.conf, such as `{"wal_level": "logical"}`; fsync is on, as it is by default.
+    `place` is the folder that the data folder is made in, where it is not to be one of its own.
     The account is `postgres`, without a password. The port stays the same from one start to the next.
     """
 
-    def __init__(self, install: Install | None = None, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        install: Install | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        place: Path | None = None,
+    ) -> None:
         self._account = unprivileged()
         self.install = readable(install or newest_postgres(), self._account)
         self.version = self.install.major
         self.port = free_port()
         self._folder = guardian().new_folder(f"postgres{self.version}")
-        self._data = self._folder / "data"
+        self._data = (place or self._folder) / "data"
         subprocess.run(["cp", "-Rp", _initialised(self.install), self._data], check=True)
         self._settings = {
             "listen_addresses": LOOPBACK,
@@ -76,6 +83,11 @@ class PostgresServer:
         """Stop it and start it again."""
         self.stop(mode)
         self.start()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has neither been stopped nor ended by itself."""
+        return self._running.exit_code is None
 
     def pause(self) -> None:
         """Freeze it: connections stay open, new ones are taken by the kernel, nothing answers."""

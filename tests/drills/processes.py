@@ -76,6 +76,7 @@ class ProcessRig:
         self._pages = 0
         self._urls: list[str] = []
         self._database: PostgresServer | None = None
+        self._disk: Path | None = None
         self._spool: RedisServer | None = None
         self._front: Front | None = None
         self._supervisor = Supervisor(POLICY, on_endpoints=self._endpoints)
@@ -142,14 +143,14 @@ class ProcessRig:
             await self._heard()
 
     async def _start_stores(self) -> None:
+        if self._plan.disk_mib is not None:
+            self._disk = self._stack.enter_context(_disk(self._folder / "disk", self._plan.disk_mib))
         if self._plan.store == "sqlite":
-            folder = self._folder
-            if self._plan.disk_mib is not None:
-                folder = self._stack.enter_context(_disk(self._folder / "disk", self._plan.disk_mib))
-                self._targets["disk"] = {}  # once there is a collector to be asked
-            self._env["SQLITE_PATH"] = str(folder / "collector.db")
+            self._env["SQLITE_PATH"] = str((self._disk or self._folder) / "collector.db")
         else:
-            self._database = server = await self._stack.enter_async_context(_running(PostgresServer()))
+            self._database = server = await self._stack.enter_async_context(
+                _running(PostgresServer(place=self._disk))
+            )
             await asyncio.to_thread(migrate, server.url())
             self._targets["postgres"] = postgres.of_postgres(server)
             through = await self._network("postgres", server.port, server.url())
@@ -180,9 +181,9 @@ class ProcessRig:
         process = self._make(**await self._way(name))
         pod = self._supervisor.add(name, process)
         self._targets[name] = processes.of_collector(pod, self._supervisor)
-        if name == SERVES and "disk" in self._targets:
-            folder = Path(self._env["SQLITE_PATH"]).parent
-            self._targets["disk"] = surroundings.of_disk(folder, process.port)
+        if name == SERVES and self._disk is not None:
+            mend = partial(postgres.run_again, self._database) if self._database else surroundings.nobody_has_ended
+            self._targets["disk"] = surroundings.of_disk(self._disk, process.port, mend)
         self._urls.append(await self._network(name, process.port, process.url))
 
     async def _way(self, name: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     spool: bool = False  # a Redis that keeps events while the database is away
     cache: bool = False  # a Redis for pages and news
     through: tuple[Literal["postgres", "postgres-of-collector-2", "cache", "spool", "collector-1"], ...] = ()
-    disk_mib: Some | None = None  # the database's file lies on a disk of this size
+    disk_mib: Some | None = None  # the database's files lie on a disk of this size
     settings: dict[str, str] = {}
 
 

@@ -35,6 +35,12 @@ async def restart(server: PostgresServer, mode: Literal["fast", "immediate"], la
     return f"away for {since(began)}" if failed else None
 
 
+async def run_again(server: PostgresServer) -> None:
+    """Start it, as whoever looks after it would, if it has ended: one that cannot write its log does."""
+    if not server.runs:
+        await asyncio.to_thread(server.start)
+
+
 async def lock(server: PostgresServer, lasts: float) -> str | None:
     """Hold a lock that every write needs."""
     waiting = 0

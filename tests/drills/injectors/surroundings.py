@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -15,12 +15,16 @@ from tests.proxy import Mode, Proxy
 MODES: tuple[Mode, ...] = tuple(mode for mode in get_args(Mode) if mode != "pass")
 
 
-def of_disk(folder: Path, port: int) -> Mapping[str, Verb]:
-    """What can be done to a disk, and which collector is on it."""
-    return {"fill": partial(fill_disk, folder, port)}
+async def nobody_has_ended() -> None:
+    """What is on the disk goes on by itself."""
 
 
-async def fill_disk(folder: Path, port: int, lasts: float) -> str | None:
+def of_disk(folder: Path, port: int, mend: Callable[[], Awaitable[None]] = nobody_has_ended) -> Mapping[str, Verb]:
+    """What can be done to a disk; the port of a collector that hangs on it; what somebody does afterwards."""
+    return {"fill": partial(fill_disk, folder, port, mend)}
+
+
+async def fill_disk(folder: Path, port: int, mend: Callable[[], Awaitable[None]], lasts: float) -> str | None:
     """Leave no room on the file system of this folder."""
     filler = folder / "filler"
     unready = 0
@@ -31,6 +35,7 @@ async def fill_disk(folder: Path, port: int, lasts: float) -> str | None:
             unready += not await Check(path="/readyz").good(port)
     finally:
         filler.unlink(missing_ok=True)
+    await mend()
     return f"/readyz said no {unready} times" if unready else None
 
 
