@@ -83,6 +83,9 @@ class Caller:
         except (Cut, TimeoutError) as error:
             wire.close()
             return Reply(headers={}, error=type(error).__name__, age=age)
+        except asyncio.CancelledError:
+            wire.close()
+            raise
         if len(self._idle) < self._keep and not wire.closed:
             self._idle.append(wire)
         else:

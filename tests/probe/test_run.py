@@ -205,7 +205,9 @@ async def test_a_read_that_does_not_show_what_was_acknowledged_before_is_stale(
     process = start(env)
     await process.wait_until_ready()
     plan = Plan(run="stale", urls=(process.url,), rate=1, seconds=1)
-    assert (await Caller(process.url).post("/events", plan.body("stale/0/0", datetime.now(UTC)))).status == 201
+    caller = Caller(process.url)
+    assert (await caller.post("/events", plan.body("stale/0/0", datetime.now(UTC)))).status == 201
+    caller.close()
     monkeypatch.setattr(readers, "FULL_EVERY", 0.01)
     stale: list[str] = []
     reading = asyncio.create_task(readers.reread(plan, Watch(committed=["stale/0/0", "stale/1/0"]), stale))
@@ -215,6 +217,7 @@ async def test_a_read_that_does_not_show_what_was_acknowledged_before_is_stale(
                 break
             await asyncio.sleep(0.01)
     reading.cancel()
+    await asyncio.wait([reading])
     assert set(stale) == {"stale/1/0"}
 
 
