@@ -42,7 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def requests(self) -> int:
         """How many there are."""
-        return math.ceil(round(self.rate * self.seconds, 6))  # 100 times 0.28 is a little more than 28 to a computer
+        return math.ceil(round(self.rate * self.seconds, 6))  # 100 times 0.28 is more than 28 to a computer
 
     def due(self, number: int) -> float:
         """Seconds from the start to the request of this number, from 0."""
