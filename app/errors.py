@@ -118,7 +118,8 @@ class UnsupportedType(Problem):
 
     status = 415
     headers: ClassVar[Mapping[str, str]] = {
-        "Accept-Post": "application/json, application/x-ndjson",
+        "Accept-Post": "application/json, application/x-ndjson, "
+        "application/cloudevents+json, application/cloudevents-batch+json",
         "Accept-Encoding": "gzip, zstd, identity",
     }
 

@@ -112,7 +112,9 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw
 
 
-class _Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Sent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An event as a client tells it, not yet looked at: types alone are right."""
+
     source: str
     action: str
     id: str | None = None
@@ -131,11 +133,12 @@ def _number(text: str) -> float:
     return value
 
 
-_decode_small = msgspec.json.Decoder(_Wire).decode
-_decode_large = msgspec.json.Decoder(_Wire, float_hook=_number).decode
-_decode_list = msgspec.json.Decoder(list[_Wire], float_hook=_number).decode
+_decode_small = msgspec.json.Decoder(Sent).decode
+_decode_large = msgspec.json.Decoder(Sent, float_hook=_number).decode
+_decode_list = msgspec.json.Decoder(list[Sent], float_hook=_number).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_data = msgspec.json.Decoder().decode
+_decode_value = msgspec.json.Decoder(float_hook=_number).decode
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -173,44 +176,61 @@ class Parser:
 
     def one(self, text: bytes, index: int = 0) -> Event:
         """One JSON object. Raises Refused, or NotJson where it is no JSON at all."""
-        if len(text) > MAX_EVENT_BYTES:
-            raise Refused(f"an event may have {MAX_EVENT_BYTES} bytes", oversize=True)
-        try:
-            wire = _decode_small(text) if len(text) <= SMALL else _decode_large(text)
-        except msgspec.ValidationError as error:
-            raise _explained(error) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _diagnosed(text, error) from None
-        return self._event(wire, index)
+        fit(text)
+        return self.event(_read(text, _decode_small if len(text) <= SMALL else _decode_large), index)
 
     def many(self, text: bytes, limit: int) -> list[Event | Refused]:
         """A JSON array of at most `limit` objects, each an Event or why it is none. Raises NotJson, TooMany."""
-        wires = _decoded_at_once(text, limit)
-        if wires is None:
-            return [self._attempt(item, index) for index, item in enumerate(_items(text, limit))]
-        return [self._attempt(wire, index) for index, wire in enumerate(wires)]
+        sent = _decoded_at_once(text, limit)
+        if sent is None:
+            return [self._attempt(item, index) for index, item in enumerate(items(text, limit))]
+        return [self._attempt(one, index) for index, one in enumerate(sent)]
 
-    def _attempt(self, item: "_Wire | bytes", index: int) -> Event | Refused:
+    def _attempt(self, item: Sent | bytes, index: int) -> Event | Refused:
         try:
-            return self._event(item, index) if isinstance(item, _Wire) else self.one(item, index)
+            return self.event(item, index) if isinstance(item, Sent) else self.one(item, index)
         except Refused as refused:
             return refused
 
-    def _event(self, wire: _Wire, index: int) -> Event:
-        source = _label(wire.source, "source")
-        action = _label(wire.action, "action")
-        subject = None if wire.subject is None else _text(wire.subject, "subject")
-        time = None if wire.time is None else _utc(wire.time)
-        data = None if wire.data is None else _data(wire.data)
-        given = f"{self._key}/{index}" if wire.id is None and self._key is not None else wire.id
+    def event(self, sent: Sent, index: int = 0) -> Event:
+        """The event that can be kept. Raises Refused."""
+        source = _label(sent.source, "source")
+        action = _label(sent.action, "action")
+        subject = None if sent.subject is None else _text(sent.subject, "subject")
+        time = None if sent.time is None else _utc(sent.time)
+        data = None if sent.data is None else _data(sent.data)
+        given = f"{self._key}/{index}" if sent.id is None and self._key is not None else sent.id
         if given is None:
             id_, identity = self._new_id(), None
         else:
             id_ = _text(given, "id")
-            identity = _identity(wire.data, source=source, action=action, id_=id_, subject=subject, time=time)
+            identity = _identity(sent.data, source=source, action=action, id_=id_, subject=subject, time=time)
         return Event(
             source=source, action=action, id=id_, subject=subject, time=time, data=data, identity=identity
         )
+
+
+def fit(text: bytes) -> None:
+    """Raises Refused where this is too large for one event."""
+    if len(text) > MAX_EVENT_BYTES:
+        raise Refused(f"an event may have {MAX_EVENT_BYTES} bytes", oversize=True)
+
+
+def decoded(text: bytes) -> Any:
+    """What JSON text of any size stands for. Raises Refused, or NotJson where it is no JSON at all."""
+    return _read(text, _decode_value)
+
+
+def items(text: bytes, limit: int) -> list[bytes]:
+    """The texts of an array's items, also where some item is no strict JSON. Raises NotJson, TooMany."""
+    try:
+        return [bytes(raw) for raw in _few(_decode_raws(text), limit)]
+    except (msgspec.DecodeError, RecursionError):
+        found = _split(text, limit)
+    for item in found:
+        if isinstance(fault := _diagnosed(item, None), NotJson):
+            raise fault
+    return found
 
 
 def key_of(source: str, id_: str) -> bytes:
@@ -302,7 +322,16 @@ def _inspect(level: list[Any]) -> None:
     raise Refused(f"data is deeper than {MAX_DEPTH} levels", "/data")
 
 
-def _decoded_at_once(text: bytes, limit: int) -> list[_Wire] | None:
+def _read(text: bytes, decode: Callable[[bytes], Item]) -> Item:
+    try:
+        return decode(text)
+    except msgspec.ValidationError as error:
+        raise explained(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _diagnosed(text, error) from None
+
+
+def _decoded_at_once(text: bytes, limit: int) -> list[Sent] | None:
     """All of an array in one call; None where some item needs to be looked at alone. Raises TooMany."""
     try:
         if len(text) > AT_ONCE:
@@ -318,18 +347,6 @@ def _decoded_at_once(text: bytes, limit: int) -> list[_Wire] | None:
 def _few(items: list[Item], limit: int) -> list[Item]:
     if len(items) > limit:
         raise TooMany
-    return items
-
-
-def _items(text: bytes, limit: int) -> list[bytes]:
-    """The texts of an array's items, also where some item is no strict JSON. Raises NotJson, TooMany."""
-    try:
-        return [bytes(raw) for raw in _few(_decode_raws(text), limit)]
-    except (msgspec.DecodeError, RecursionError):
-        items = _split(text, limit)
-    for item in items:
-        if (found := _diagnosed(item, None)) and isinstance(found, NotJson):
-            raise found
     return items
 
 
@@ -356,7 +373,7 @@ def _split(text: bytes, limit: int) -> list[bytes]:
     return [item.encode(errors="surrogateescape") for item in items]
 
 
-def _explained(error: msgspec.ValidationError) -> Refused:
+def explained(error: msgspec.ValidationError) -> Refused:
     """msgspec's "Expected `str`, got `int` - at `$.source`", with the place as a pointer."""
     detail, _, path = str(error).partition(" - at `$")
     pointer = path.rstrip("`").replace(".", "/").replace("[...]", "") or None

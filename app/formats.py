@@ -1,9 +1,10 @@
-"""Formats: a body in JSON or NDJSON to events, events to NDJSON and CSV."""
+"""Formats: a body in JSON or NDJSON to events, events to NDJSON and CSV; `cloudevents` reads those of others."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import msgspec
 
@@ -34,12 +35,24 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     single: bool
 
 
-def read_json(body: bytes, parser: Parser, max_events: int) -> Batch:
+class Reads(Protocol):
+    """Turns JSON text into events, in whatever dialect."""
+
+    def one(self, text: bytes, index: int = 0) -> Event:
+        """One event. Raises Refused, NotJson."""
+        ...
+
+    def many(self, text: bytes, limit: int) -> list[Event | Refused]:
+        """An array of at most `limit` events. Raises NotJson, TooMany."""
+        ...
+
+
+def read_json(body: bytes, parser: Reads, max_events: int) -> Batch:
     """An event or an array of events. Raises Malformed, TooLarge, Invalid."""
     text = body.lstrip(b" \t\r\n")
     try:
         if not text.startswith(b"["):
-            return Batch((_one(body, parser),), _FIRST, (), single=True)
+            return alone(_one(body, parser))
         return _batch(enumerate(parser.many(body, max_events)))
     except NotJson as error:
         raise Malformed(f"the body is not JSON: {_hint(body) or error}") from None
@@ -57,6 +70,16 @@ def read_ndjson(body: bytes, parser: Parser, max_events: int) -> Batch:
     return _batch((index, _line(line, index, parser)) for index, line in lines)
 
 
+def alone(event: Event) -> Batch:
+    """The batch of a body that was one event."""
+    return Batch((event,), _FIRST, (), single=True)
+
+
+def refusal(refused: Refused) -> TooLarge | Invalid:
+    """The problem of a body that was one event, and none that can be kept."""
+    return TooLarge(refused.detail) if refused.oversize else Invalid(refused.detail, errors=[_fault(0, refused)])
+
+
 def write_ndjson(events: Iterable[Stored]) -> bytes:
     """One event a line, as POST takes them."""
     return b"".join(_encode(event) + b"\n" for event in events)
@@ -71,6 +94,12 @@ def write_csv(events: Iterable[Stored], *, header: bool) -> bytes:
     for event in events:
         rows.writerow([_cell(getattr(event, field)) for field in _FIELDS])
     return text.getvalue().encode()
+
+
+def media_type(content_type: str) -> tuple[str, str]:
+    """The media type and the charset that a Content-Type names, in lower case."""
+    media, _, parameters = content_type.lower().partition(";")
+    return media.strip(), parameters.replace(" ", "").partition("charset=")[2].strip('"') or "utf-8"
 
 
 @lru_cache(256)
@@ -93,17 +122,15 @@ def _quality(media: str, wanted: dict[str, float]) -> float:
     return next((wanted[one] for one in ranges if one in wanted), 0.0)
 
 
-def _one(body: bytes, parser: Parser) -> Event:
+def _one(body: bytes, parser: Reads) -> Event:
     try:
         return parser.one(body)
     except Refused as refused:
-        if refused.oversize:
-            raise TooLarge(refused.detail) from None
-        if not _is_utf8(body):
+        if not refused.oversize and not _is_utf8(body):
             raise Malformed(f"the body is not JSON: {_hint(body) or 'it is not UTF-8'}") from None
-        if body.startswith(_GZIP):
+        if not refused.oversize and body.startswith(_GZIP):
             raise Malformed(f"the body is not JSON: {_hint(body)}") from None
-        raise Invalid(refused.detail, errors=[_fault(0, refused)]) from None
+        raise refusal(refused) from None
 
 
 def _line(line: bytes, index: int, parser: Parser) -> Event | Refused:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
 
+from app import cloudevents
 from app.body import Bodies
 from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
@@ -25,7 +26,7 @@ from app.errors import (
     UnsupportedType,
 )
 from app.events import MAX_KEY, Event, Parser, Spooled, Stored
-from app.formats import JSON, NDJSON, Batch, read_json, read_ndjson
+from app.formats import JSON, NDJSON, Batch, media_type, read_json, read_ndjson
 from app.metrics import Metrics
 from app.store import Kept, Reader
 from app.writer import GroupCommit
@@ -33,12 +34,11 @@ from app.writer import GroupCommit
 LOOK_SECONDS = 1.0  # for the event that a duplicate repeats, after a commit that may have taken its time
 INLINE_BYTES = 32 * 1024  # of a body that is parsed on the event loop, in about a millisecond
 
-_HEADERS = {
-    name.encode(): name
-    for name in ("content-type", "content-length", "content-encoding", "idempotency-key", "prefer")
-}
+_NAMES = ("content-type", "content-length", "content-encoding", "idempotency-key", "prefer", *cloudevents.HEADERS)
+_HEADERS = {name.encode(): name for name in _NAMES}
+MEDIA = (JSON, NDJSON, cloudevents.STRUCTURED, cloudevents.BATCHED)
 _PLAIN_TYPES = (b"application/json", b"application/json; charset=utf-8")
-_SPECIAL = frozenset((b"content-encoding", b"transfer-encoding", b"idempotency-key", b"prefer"))
+_SPECIAL = frozenset(_HEADERS.keys() - {b"content-type", b"content-length"} | {b"transfer-encoding"})
 _CREATED = (
     b"content-type: application/json\r\ncollector-position: %d\r\nlocation: /events/%d\r\ncontent-length: %d\r\n"
 )
@@ -49,7 +49,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a request's headers ask for."""
+    """What a request's headers ask for. `media`: empty for a CloudEvent whose attributes are headers."""
 
     media: str
     strict: bool
@@ -112,8 +112,9 @@ class Ingest:
         headers = _joined(scope["headers"])
         if scope["query_string"]:
             raise BadParameter("POST /events takes no parameters")
-        wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""))
-        submitted = scope.get(BEGUN) or await self._read(receive, headers, wishes)
+        binary = not headers.keys().isdisjoint(cloudevents.HEADERS)
+        wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""), binary=binary)
+        submitted = scope.get(BEGUN) or await self._read(scope, receive, headers, wishes)
         kept = await self._kept(submitted, wishes)
         status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
@@ -134,24 +135,36 @@ class Ingest:
         batch = read_json(body, _PLAIN_PARSER, 1)
         return Submitted(self, batch, len(body), self._writer.submit(batch.events, size=len(body)))
 
-    async def _read(self, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
-        parser = Parser(key=_key(headers.get("idempotency-key")))
+    async def _read(self, scope: Scope, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
+        read = self._reading(scope, headers, wishes)
         body = await self._bodies.read(
             receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
         )
-        batch = await self._events(body, wishes.media, parser)
+        batch = await self._aside(read, body)
         self._metrics.rejected.inc(len(batch.faults))
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
         return Submitted(self, batch, len(body), self._submit(batch, size=len(body), strict=wishes.strict))
 
-    async def _events(self, body: bytes, media: str, parser: Parser) -> Batch:
-        read = read_json if media == JSON else read_ndjson
+    def _reading(self, scope: Scope, headers: Mapping[str, str], wishes: Wishes) -> Callable[[bytes], Batch]:
+        """What makes events of the body."""
+        parser = Parser(key=_key(headers.get("idempotency-key")))
+        match wishes.media:
+            case "":
+                of = headers.get("content-type", "")
+                return partial(cloudevents.read_binary, headers=scope["headers"], content_type=of)
+            case cloudevents.STRUCTURED:
+                return partial(cloudevents.read_structured, max_events=self._max_events)
+            case cloudevents.BATCHED:
+                return partial(cloudevents.read_batched, max_events=self._max_events)
+        read = read_json if wishes.media == JSON else read_ndjson
+        return partial(read, parser=parser, max_events=self._max_events)
+
+    async def _aside(self, read: Callable[[bytes], Batch], body: bytes) -> Batch:
         if len(body) <= INLINE_BYTES:
-            return read(body, parser, self._max_events)
+            return read(body)
         # One thread for all of them: it takes turns with the event loop, which goes on serving the others.
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._parsing, read, body, parser, self._max_events)
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, read, body)
 
     def _submit(self, batch: Batch, *, size: int, strict: bool) -> "asyncio.Future[Sequence[Kept]]":
         if batch.events:
@@ -232,15 +245,14 @@ def _joined(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 @lru_cache(256)
-def _wishes(content_type: str, prefer: str) -> Wishes:
-    media, _, parameters = content_type.lower().partition(";")
-    charset = parameters.replace(" ", "").partition("charset=")[2].strip('"') or "utf-8"
-    if media.strip() not in (JSON, NDJSON) or charset not in ("utf-8", "us-ascii"):
-        raise UnsupportedType(f"Content-Type must be {JSON} or {NDJSON}, in UTF-8")
+def _wishes(content_type: str, prefer: str, *, binary: bool) -> Wishes:
+    media, charset = media_type(content_type)
+    if binary and not media.startswith(cloudevents.FAMILY) and "," not in media:
+        media = ""  # whatever the type, it is that of the data
+    elif media not in MEDIA or charset not in ("utf-8", "us-ascii"):
+        raise UnsupportedType(f"Content-Type must be one of {', '.join(MEDIA)}, in UTF-8")
     preferences = {one.strip().lower() for one in prefer.split(",")}
-    return Wishes(
-        media.strip(), strict="handling=strict" in preferences, committed="durability=committed" in preferences
-    )
+    return Wishes(media, strict="handling=strict" in preferences, committed="durability=committed" in preferences)
 
 
 def _database_is_away(problem: Unavailable) -> bool:

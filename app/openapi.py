@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from app import errors
+from app import cloudevents, errors
 from app.errors import Problem
 from app.events import MAX_KEY, Spooled, Stored
 from app.formats import CSV, JSON, NDJSON
@@ -27,6 +27,21 @@ EVENT: Schema = {
         "data": {"description": "Any JSON, at most 32 levels deep; integers of 64 bits."},
         "seq": {"description": "Taken and ignored, so that an export can be sent again."},
         "received_at": {"description": "Likewise."},
+    },
+}
+_ATTRIBUTE: Schema = {"type": ["string", "null"]}
+CLOUDEVENT: Schema = {
+    "type": "object",
+    "required": list(cloudevents.REQUIRED),
+    "additionalProperties": {"type": ["string", "integer", "boolean", "null"]},
+    "propertyNames": {"pattern": "^([a-z0-9]+|data_base64)$"},
+    "properties": {
+        "specversion": {"const": "1.0"},
+        **dict.fromkeys(("id", "source", "type"), _TEXT),
+        "subject": {**_TEXT, "type": ["string", "null"]},
+        "time": {"type": ["string", "null"], "format": "date-time"},
+        **dict.fromkeys(("datacontenttype", "dataschema", "data_base64"), _ATTRIBUTE),
+        "data": {"description": "Any JSON, as of our own events."},
     },
 }
 RECEIPT: Schema = {
@@ -169,6 +184,8 @@ def post_body() -> dict[str, Any]:
             "content": {
                 JSON: {"schema": {"anyOf": [EVENT, {"type": "array", "items": EVENT}]}},
                 NDJSON: {"schema": {"type": "string", "description": "One event a line."}},
+                cloudevents.STRUCTURED: {"schema": CLOUDEVENT},
+                cloudevents.BATCHED: {"schema": {"type": "array", "items": CLOUDEVENT}},
             },
         }
     }

@@ -49,7 +49,9 @@ def rest_app(services: Services) -> FastAPI:
         methods=["POST"],
         tags=["events"],
         summary="Keep events",
-        description="Keep one event, an array of them, or one a line. The answer is the receipt.",
+        description="Keep one event, an array of them, or one a line; or CloudEvents, alone, in a batch, or in "
+        "binary mode: with the headers `ce-id`, `ce-source`, `ce-specversion` and `ce-type` the body is the event's "
+        "data, of any media type. The answer is the receipt.",
         responses=openapi.responses(
             BadParameter,
             Malformed,

@@ -7,6 +7,7 @@ import pytest
 
 from app import errors
 from app.errors import Draining, Fault, Invalid, Overloaded, Problem, TooLarge, Unavailable, UnsupportedType
+from app.ingest import MEDIA
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Problem)]
 MEMBERS = ("type", "title", "status", "detail", "retryable")
@@ -85,6 +86,6 @@ def test_a_write_that_was_not_acknowledged_says_what_is_certain(kind: type[Unava
 def test_an_unsupported_type_says_what_is_supported() -> None:
     assert UnsupportedType().header_lines() == {
         "Content-Type": "application/problem+json",
-        "Accept-Post": "application/json, application/x-ndjson",
+        "Accept-Post": ", ".join(MEDIA),
         "Accept-Encoding": "gzip, zstd, identity",
     }

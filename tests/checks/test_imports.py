@@ -23,6 +23,7 @@ tally             | prometheus                     |
 events            | msgspec                        |
 formats           | msgspec                        | errors events
 query             |                                | errors
+cloudevents       | msgspec                        | errors events formats
 body              | asyncio zstd                   | errors
 writer            | asyncio                        | errors
 feed              | asyncio                        |
@@ -60,13 +61,13 @@ cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store spool
 notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
-ingest            | asyncio msgspec                | errors metrics events formats body writer store edge \
-                                                     connection
+ingest            | asyncio msgspec                | errors metrics events formats cloudevents body writer \
+                                                     store edge connection
 pages             | asyncio msgspec                | errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
 api               | http msgspec                   | errors metrics formats query feed store health stream \
                                                      openapi static
-openapi           | msgspec                        | errors events formats query
+openapi           | msgspec                        | cloudevents errors events formats query
 static            | http                           | errors
 edge              | asyncio msgspec                | errors logs metrics body health
 connection        | asyncio http                   | metrics health edge

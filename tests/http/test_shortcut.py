@@ -64,6 +64,11 @@ ODD: dict[str, Make] = {
     "a batch, partly refused": lambda s: posted(f"[{some(s)},{some('')}]"),
     "lines": lambda s: posted(some(s), content_type="application/x-ndjson"),
     "a key": lambda s: posted(some(s), idempotency_key="k"),
+    "a CloudEvent": lambda s: posted(some(s), content_type="application/cloudevents+json"),
+    "a CloudEvent in headers": lambda s: posted(
+        some(s), ce_id="1", ce_source=s, ce_specversion="1.0", ce_type="t"
+    ),
+    "half of one": lambda s: posted(some(s), ce_id="1"),
     "a key that is none": lambda s: posted(some(s), idempotency_key=""),
     "strict": lambda s: posted(some(s), prefer="handling=strict"),
     "strict and refused": lambda _: posted(some(""), prefer="handling=strict"),
