@@ -77,6 +77,13 @@ class BadParameter(Problem):
     status = 400
 
 
+class BadSignature(Problem):
+    """The request is not signed with a secret of this webhook."""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Signature"}
+
+
 class NotFound(Problem):
     """There is nothing here."""
 

@@ -67,6 +67,9 @@ class Wishes:
         return b", ".join(name for name, wished in names.items() if wished)
 
 
+_NO_WISHES = Wishes(JSON, strict=False, committed=False)
+
+
 class Submitted(NamedTuple):
     """What a request held, on its way through the writer."""
 
@@ -115,7 +118,17 @@ class Ingest:
         binary = not headers.keys().isdisjoint(cloudevents.HEADERS)
         wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""), binary=binary)
         submitted = scope.get(BEGUN) or await self._read(scope, receive, headers, wishes)
-        kept = await self._kept(submitted, wishes)
+        await self._answer(send, submitted, await self._kept(submitted, wishes), wishes)
+
+    async def deliver(self, send: Send, batch: Batch, size: int) -> None:
+        """Keep what a webhook told in a body of `size` bytes, and answer.
+
+        What bears an id that is taken is the same delivery once more, whatever else is in it by now.
+        """
+        submitted = Submitted(self, batch, size, self._submit(batch, size=size, strict=False))
+        await self._answer(send, submitted, await self._kept(submitted, _NO_WISHES, again=True), _NO_WISHES)
+
+    async def _answer(self, send: Send, submitted: Submitted, kept: Sequence[Kept], wishes: Wishes) -> None:
         status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
         if position := max((one.seq for one in kept), default=0):
@@ -140,7 +153,7 @@ class Ingest:
         body = await self._bodies.read(
             receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
         )
-        batch = await self._aside(read, body)
+        batch = await self.aside(read, body)
         self._metrics.rejected.inc(len(batch.faults))
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
@@ -160,7 +173,8 @@ class Ingest:
         read = read_json if wishes.media == JSON else read_ndjson
         return partial(read, parser=parser, max_events=self._max_events)
 
-    async def _aside(self, read: Callable[[bytes], Batch], body: bytes) -> Batch:
+    async def aside(self, read: Callable[[bytes], Batch], body: bytes) -> Batch:
+        """The events of a body, read where that keeps nobody waiting."""
         if len(body) <= INLINE_BYTES:
             return read(body)
         # One thread for all of them: it takes turns with the event loop, which goes on serving the others.
@@ -173,10 +187,15 @@ class Ingest:
         nothing.set_result(())
         return nothing
 
-    async def _kept(self, submitted: Submitted, wishes: Wishes) -> Sequence[Kept]:
-        """What became of the events: committed, or spooled where the database is away."""
+    async def _kept(self, submitted: Submitted, wishes: Wishes, *, again: bool = False) -> Sequence[Kept]:
+        """What became of the events: committed, or spooled where the database is away.
+
+        `again`: an event whose id is taken is a duplicate, whatever its content.
+        """
         try:
             kept = await submitted.answer
+            if again:
+                kept = [Kept("duplicate", one.seq) if one.state == "conflict" else one for one in kept]
         except Unavailable as problem:
             if self._spool is None or wishes.final or not _database_is_away(problem):
                 raise

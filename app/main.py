@@ -22,6 +22,8 @@ from app.errors import Unavailable
 from app.events import Event
 from app.feed import Feed
 from app.health import Loops, Readiness
+from app.hooks.declared import declared
+from app.hooks.lane import HookLane
 from app.ingest import Ingest
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
@@ -74,7 +76,7 @@ class Collector:
         ids = RequestIds(secrets.token_hex(4))
         verbose = settings.log_level == "debug"
         self.app: App = Edge(
-            lanes={("POST", "/events"): ingest, ("GET", "/events"): pages},
+            lanes={("POST", "/events"): ingest, ("GET", "/events"): pages, **self._hooks(ingest)},
             app=rest,
             readiness=self.readiness,
             metrics=self.metrics,
@@ -179,6 +181,14 @@ class Collector:
             max_events=self._settings.max_batch_size,
             spool=self.spooler,
         )
+
+    def _hooks(self, ingest: Ingest) -> dict[tuple[str, str], App]:
+        if self._settings.hooks is None:
+            return {}
+        return {
+            ("POST", f"/hooks/{hook.name}"): HookLane(hook, ingest=ingest, bodies=self.bodies)
+            for hook in declared(self._settings.hooks.get_secret_value())
+        }
 
     def _page_lane(self, services: Services, exports: App) -> PageLane:
         return PageLane(

@@ -13,6 +13,7 @@ from app.api import Services, operations, routes
 from app.edge import PROBLEM, body_of
 from app.errors import (
     BadParameter,
+    BadSignature,
     Conflict,
     Internal,
     Invalid,
@@ -30,6 +31,8 @@ from app.errors import (
 def rest_app(services: Services) -> FastAPI:
     """The application, with its routes and their description."""
     router = routes(services)
+    kept = {"anyOf": [openapi.stored(), openapi.RECEIPT]}
+    waiting = {"anyOf": [openapi.spooled(), openapi.RECEIPT]}
     app = FastAPI(
         title=NAME,
         version=VERSION,
@@ -50,8 +53,8 @@ def rest_app(services: Services) -> FastAPI:
         tags=["events"],
         summary="Keep events",
         description="Keep one event, an array of them, or one a line; or CloudEvents, alone, in a batch, or in "
-        "binary mode: with the headers `ce-id`, `ce-source`, `ce-specversion` and `ce-type` the body is the event's "
-        "data, of any media type. The answer is the receipt.",
+        "binary mode: with the headers `ce-id`, `ce-source`, `ce-specversion` and `ce-type` the body is the "
+        "event's data, of any media type. The answer is the receipt.",
         responses=openapi.responses(
             BadParameter,
             Malformed,
@@ -64,12 +67,12 @@ def rest_app(services: Services) -> FastAPI:
             ok_200=openapi.gives(
                 "Committed. One event: it was before, same id, same content. "
                 "A batch: something was a duplicate or was rejected; the receipt says which.",
-                {"anyOf": [openapi.stored(), openapi.RECEIPT]},
+                kept,
             ),
-            ok_201=openapi.gives("Committed, all of it.", {"anyOf": [openapi.stored(), openapi.RECEIPT]}),
+            ok_201=openapi.gives("Committed, all of it.", kept),
             ok_202=openapi.gives(
                 "The database is away: on disk in the spool, and committed once it is back.",
-                {"anyOf": [openapi.spooled(), openapi.RECEIPT]},
+                waiting,
             ),
         ),
         openapi_extra=openapi.in_headers(
@@ -82,6 +85,27 @@ def rest_app(services: Services) -> FastAPI:
             ),
             ("Content-Encoding", "How the body is packed.", {"enum": ["gzip", "zstd"]}),
         ),
+        response_class=Response,
+    )
+    router.add_api_route(
+        "/hooks/{name}",
+        _documented,
+        methods=["POST"],
+        tags=["events"],
+        summary="Take a webhook",
+        description="Keep what a known sender tells, as the setting HOOKS has it: signed by one of the secrets.",
+        responses=openapi.responses(
+            BadParameter,
+            BadSignature,
+            NotFound,
+            TooLarge,
+            Overloaded,
+            Unavailable,
+            ok_200=openapi.gives("It was committed before.", kept),
+            ok_201=openapi.gives("Committed: the event, or the receipt of several.", kept),
+            ok_202=openapi.gives("On disk in the spool.", waiting),
+        ),
+        openapi_extra=openapi.in_path("name", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}),
         response_class=Response,
     )
     app.include_router(router)

@@ -6,6 +6,7 @@ the configuration file, the defaults. A value that cannot be right stops the sta
 
 import difflib
 import ipaddress
+import json
 import os
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-SECRETS = ("postgres_connection_string", "postgres_password", "redis_url", "spool_url")
+SECRETS = ("postgres_connection_string", "postgres_password", "redis_url", "spool_url", "hooks")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -98,6 +99,9 @@ class Settings(BaseSettings):
         1_000_000, ge=1, description="events that the spool may hold; past it 503, nothing is trimmed"
     )
     spool_max_mib: int = Field(512, ge=6, description="MiB of events that the spool may hold")
+    hooks: SecretStr | None = Field(
+        None, description="webhooks by name, as JSON: kind, source, secrets or secrets_file; see docs/webhooks.md"
+    )
     worker_port: int = Field(
         8081,
         ge=0,
@@ -127,6 +131,20 @@ class Settings(BaseSettings):
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _is_redis_url(value.get_secret_value()):
             raise ValueError("must be like redis://user:password@host:6379/0, rediss://host or unix:///path")
+        return value
+
+    @field_validator("hooks", mode="before")
+    @classmethod
+    def _may_be_a_table(cls, value: object) -> object:
+        return json.dumps(value) if isinstance(value, dict) else value
+
+    @field_validator("hooks")
+    @classmethod
+    def _are_hooks(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            from app.hooks.declared import declared  # noqa: PLC0415 - only who has hooks waits for them to load
+
+            declared(value.get_secret_value())
         return value
 
     @model_validator(mode="after")

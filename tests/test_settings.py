@@ -89,7 +89,8 @@ def test_the_higher_source_wins(
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_every_secret_can_come_from_a_file(sources: Sources, secret: str) -> None:
-    value = "unix:///path with spaces " if secret in ("redis_url", "spool_url") else "postgres:// with spaces "
+    redis = "unix:///path with spaces "
+    value = {"redis_url": redis, "spool_url": redis, "hooks": "{} "}.get(secret, "postgres:// with spaces ")
     sources.secret_file(secret, value)
     assert getattr(sources.load(), secret).get_secret_value() == value
 

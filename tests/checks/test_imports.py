@@ -16,7 +16,7 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic redis                 |
+settings          | pydantic redis                 | hooks.declared
 logs              | structlog                      |
 metrics           | prometheus                     | tally
 tally             | prometheus                     |
@@ -63,6 +63,17 @@ notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
 ingest            | asyncio msgspec                | errors metrics events formats cloudevents body writer \
                                                      store edge connection
+hooks             |                                |
+hooks.proof       |                                | hooks
+hooks.github      |                                | hooks hooks.proof
+hooks.gitlab      |                                | hooks hooks.proof
+hooks.alertmanager |                               | hooks hooks.proof
+hooks.argocd      |                                | hooks hooks.proof
+hooks.standard    |                                | hooks hooks.proof
+hooks.declared    | msgspec                        | events hooks hooks.proof hooks.github hooks.gitlab \
+                                                     hooks.alertmanager hooks.argocd hooks.standard
+hooks.reading     | msgspec                        | errors events formats hooks hooks.declared
+hooks.lane        |                                | errors body edge ingest hooks.declared hooks.reading
 pages             | asyncio msgspec                | errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
 api               | http msgspec                   | errors metrics formats query feed store health stream \
@@ -74,7 +85,8 @@ connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      cache replicas store store.choice spool drain health notify \
-                                                     worker ingest pages api rest edge connection server
+                                                     hooks.declared hooks.lane worker ingest pages api rest edge \
+                                                     connection server
 background        | asyncio                        | settings logs metrics body feed store.choice drain health \
                                                      replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge

@@ -1,0 +1,74 @@
+"""A delivery's bytes to events: whether it is signed, then what it tells. Pure: no await, no I/O."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from msgspec.structs import replace
+
+from app.errors import BadSignature
+from app.events import MAX_EVENT_BYTES, MAX_TEXT, Event, NotJson, Parser, Refused, Sent, decoded
+from app.formats import Batch
+from app.hooks import Delivery, Told
+from app.hooks.declared import Hook
+
+MAX_DATA = MAX_EVENT_BYTES - 8 * 1024  # bytes: what was read can be sent again, with all other fields about it
+
+
+def read(hook: Hook, headers: Mapping[str, str], now: float, body: bytes) -> Batch:
+    """The events that a delivery tells of. Raises BadSignature, and nothing else.
+
+    `headers`: by their names in lower case; `now`: seconds since 1970.
+    """
+    delivery = Delivery(headers=headers, body=body)
+    if not hook.sender.signed(delivery, hook.keys, now):
+        raise BadSignature(f"no secret of the webhook {hook.name} has signed this body, or not in time")
+    told = hook.sender.told(headers, _payload(hook.sender.text(delivery)))
+    events = [_event(hook.source, one, body, place) for place, one in enumerate(told)]
+    return Batch(events, range(len(events)), (), single=len(events) == 1)
+
+
+def _payload(text: bytes) -> Any:
+    try:
+        return decoded(text)
+    except Refused as refused:
+        return _left_out(text, refused.detail)
+    except NotJson:
+        return _left_out(text, "it is not JSON")
+
+
+def _event(source: str, told: Told, body: bytes, place: int) -> Event:
+    sent = Sent(
+        source=source,
+        action=_shown(told.action) or "event",
+        id=_id(told.id, body, place),
+        subject=_shown(told.subject or "") or None,
+        time=told.time,
+        data=told.data,
+    )
+    try:
+        event = Parser().event(sent)
+        if len((event.data or "").encode()) <= MAX_DATA:
+            return event
+        why = f"an event may have {MAX_EVENT_BYTES} bytes"
+    except Refused as refused:
+        why = refused.detail
+    # All else was made to fit: only the data can be what is wrong.
+    return Parser().event(replace(sent, data=_left_out(body, why)))
+
+
+def _shown(text: str) -> str:
+    """Text that every field takes."""
+    return "".join(one for one in text if one.isprintable()).strip()[:MAX_TEXT].strip()
+
+
+def _id(given: str | None, body: bytes, place: int) -> str:
+    if given and _shown(given) == given:
+        return given
+    told = body if given is None else given.encode()
+    return f"{sha256(told).hexdigest()}/{place}"
+
+
+def _left_out(text: bytes, why: str) -> dict[str, Any]:
+    """What stands in the place of data that cannot be kept: what it was, and why."""
+    return {"left_out": {"reason": why, "bytes": len(text), "sha256": sha256(text).hexdigest()}}

@@ -1,0 +1,1 @@
+"""Webhooks: what each sender sends, and that nobody else is taken for it."""
