@@ -14,7 +14,8 @@ from app.spool import ENTRIES, HELD
 from tests.faults.conftest import Env, StartCollector
 from tests.faults.load import CLEAN, Load
 from tests.faults.spooling import drained, metric, post_away, read, until_metric, until_part
-from tests.faults.wire import ask, event
+from tests.faults.wire import Answer, ask, event
+from tests.hooks.deliveries import SECRETS, fixture, signed
 from tests.ports import LOOPBACK
 from tests.proxy import Mode, Proxy
 from tests.servers import PostgresServer, RedisServer
@@ -72,6 +73,32 @@ async def test_what_was_answered_202_is_drained_once_and_in_order(
     assert (await ask(process.port, "POST", "/events", json.dumps(stored[7]).encode())).status == 200
     worker.terminate()
     assert await worker.wait() == 0
+
+
+async def test_a_webhook_goes_through_the_spool_like_any_event(
+    spool_env: Env, server: PostgresServer, start: StartCollector
+) -> None:
+    hooks = {"am": {"kind": "alertmanager", "secrets": [SECRETS["alertmanager"]]}}
+    process, worker = start({**spool_env, "HOOKS": json.dumps(hooks)}), start(spool_env, command="worker")
+    await process.wait_until_ready()
+    await worker.wait_until_ready()
+    one = fixture("alertmanager", "several")
+    headers = signed(one.sender, {}, one.body)
+
+    async def deliver() -> Answer:
+        return await ask(process.port, "POST", "/hooks/am", one.body, **headers)
+
+    await asyncio.to_thread(server.stop)
+    forged = await ask(process.port, "POST", "/hooks/am", one.body, authorization="Bearer of bad news")
+    assert forged.status == 401
+    # Sent again, as a sender may that has not seen the answer.
+    assert [(await deliver()).status for _ in range(2)] == [202, 202]
+    await asyncio.to_thread(server.start)
+    await drained(spool_env)
+    await until_part(process, "database")
+    assert [event_["id"] for event_ in await read(process, "am")] == [gives["id"] for gives in one.gives]
+    assert (await deliver()).status == 200
+    assert await metric(process, "collector_dead_letters") == 0
 
 
 async def test_a_postgres_that_crashes_under_load_loses_and_doubles_nothing(

@@ -1,7 +1,9 @@
 """Senders: every fixture becomes its events, and whatever is signed is kept."""
 
 import json
+import re
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -70,6 +72,11 @@ def test_an_alert_is_data_with_what_its_notification_says_of_all() -> None:
 def test_every_sender_has_fixtures_one_of_which_nobody_knows() -> None:
     assert {one.sender for one in ALL} == {one.sender for one in ALL if one.name == "unknown"} == SENDERS.keys()
     assert SECRETS.keys() == SENDERS.keys()
+
+
+def test_every_sender_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs/webhooks.md").read_text()
+    assert set(re.findall(r"^## .* \(`(\w+)`\)$", page, re.MULTILINE)) == SENDERS.keys()
 
 
 def test_a_notification_that_is_repeated_bears_the_same_ids() -> None:
