@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.engine import ROOT
+from tests.engine import ROOT, Existing
 from tests.ports import LOOPBACK, free_port
 
 FOLDER = ROOT / "deploy" / "compose"
@@ -80,6 +80,10 @@ class Stack:
     def down(self) -> None:
         """Remove all of it, with its data."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout=1")
+
+    def container(self, service: str) -> Existing:
+        """The container of a service."""
+        return Existing(f"{self.name}-{service}-1")
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Every container by its service: Image, State, Health, ExitCode."""

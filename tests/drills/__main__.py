@@ -61,7 +61,7 @@ def _drilled(one: Scenario, options: argparse.Namespace, seed: int) -> Outcome:
 
 
 def _chosen(options: argparse.Namespace) -> list[Scenario]:
-    found = [scenario.load(name) for name in options.only or scenario.names()]
+    found = [scenario.load(name, options.rig) for name in options.only or scenario.names(options.rig)]
     return [one for one in found if one.short or not options.short]
 
 
@@ -73,6 +73,7 @@ def _list(scenarios: Sequence[Scenario]) -> None:
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.drills", description=(__doc__ or "").split("\n\n")[1])
     names = parser.add_argument
+    names("--rig", choices=scenario.FOLDERS, default="processes", help="what is broken; compose needs Docker")
     names("--only", metavar="A,B", type=lambda text: text.split(","), help="these scenarios")
     names("--short", action="store_true", help="the short set")
     names("--seed", type=int, help="of the schedule; printed, so that a run can be had again")
