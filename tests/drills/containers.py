@@ -117,11 +117,13 @@ class ContainerRig:
 def _override(plan: Containers) -> Override:
     """What such a rig has on top of the files, for Compose to read."""
     services: Override = {name: {"environment": plan.settings} for name in collectors(plan)}
+    slow = ["-c", f"commit_delay={plan.commit_ms * 1000}", "-c", "commit_siblings=0"]
+    services["postgres"] = {"command": ["postgres", *slow]}
     if plan.disk_mib is None:
         return {"services": services}
     # A file system in memory is gone once no container has it, as when PostgreSQL ends: this one has it.
     services["disk"] = {"image": "postgres:17", "entrypoint": ["sleep", "infinity"], "init": True}
     services["disk"]["volumes"] = [f"postgres:{containers.DISK}"]
-    services["postgres"] = {"depends_on": {"disk": {"condition": "service_started"}}}
+    services["postgres"]["depends_on"] = {"disk": {"condition": "service_started"}}
     small = {"type": "tmpfs", "device": "tmpfs", "o": f"size={plan.disk_mib}m"}
     return {"services": services, "volumes": {"postgres": {"driver_opts": small}}}

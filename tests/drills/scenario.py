@@ -57,6 +57,7 @@ class Containers(_Rig, frozen=True, tag="compose"):
 
     scaled: bool = True  # nginx in front of three collectors, else the sole one of compose.yaml
     disk_mib: Some | None = None  # PostgreSQL's files lie on a disk of this size
+    commit_ms: Annotated[int, Meta(ge=0, le=100)] = 0  # how much longer a commit takes, so that much is under way
     settings: dict[str, str] = {}  # of the collectors, beside those of the files
 
 
