@@ -70,10 +70,14 @@ class Stack:
         """`docker compose WORDS`. Raises StackError."""
         return self.run("docker", "compose", "--progress", "quiet", *words)
 
+    def start(self) -> None:
+        """Start all of it, and wait until it is well. Raises StackError."""
+        self.compose("up", "--no-build", "--detach", "--wait")
+
     def up(self) -> None:
-        """Start all of it, and wait until it is well. Raises StackError, with the logs."""
+        """The same; a StackError has the logs."""
         try:
-            self.compose("up", "--no-build", "--detach", "--wait")
+            self.start()
         except StackError as error:
             raise StackError(f"{error}\n{self.states()}\n{self.compose('logs', '--tail=20')}") from None
 

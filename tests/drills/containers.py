@@ -104,7 +104,7 @@ class ContainerRig:
         rollouts = Rollouts(stack, (*THREE, "worker"))
         self._exits.push_async_callback(asyncio.to_thread, rollouts.close)
         self._exits.push_async_callback(asyncio.to_thread, stack.down)
-        await asyncio.to_thread(stack.up)
+        await asyncio.to_thread(containers.up, stack)
         self._targets |= containers.of_stack(stack, collectors(self._plan))
         self._targets["worker"] = of_worker(stack)
         if self._plan.scaled:
