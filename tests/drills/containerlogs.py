@@ -42,6 +42,7 @@ class ContainerLogs:
 
     def of(self, services: Iterable[str]) -> Mapping[str, str]:
         """What these services have written so far."""
+        assert not self._task.done(), "nobody follows the containers any more"
         files = {name: self._folder / f"{name}.log" for name in services}
         return {name: file.read_text(errors="replace") for name, file in files.items() if file.is_file()}
 

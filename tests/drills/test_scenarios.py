@@ -48,6 +48,11 @@ def test_the_short_set_is_short() -> None:
     assert sum(one.load.seconds + AROUND for one in short) < SHORT_SET
 
 
+def test_the_short_set_of_containers_is_what_users_fear_most() -> None:
+    short = {one.name for one in EVERYWHERE if isinstance(one.rig, Containers) and one.short}
+    assert short == {"kill-replica", "rollout", "postgres-away-briefly"}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
