@@ -23,6 +23,9 @@ ONCE = {
 MAY_SAY = {
     "pyproject.toml": {"version", "repository", "image"},
     "CHANGELOG.md": {"version"},
+    "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
+    "deploy/helm/collector/values.yaml": {"image"},
+    "deploy/helm/collector/README.md": {"image"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }
