@@ -69,3 +69,16 @@ annotations:
 argocd.argoproj.io/sync-wave: {{ index . 1 | quote }}
 {{- end -}}
 {{- end -}}
+
+{{/* Takes labels from the values; of an object that others find by them. */}}
+{{- define "collector.moreLabels" -}}
+{{- range $key, $value := . }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Annotations of what must outlive the release. */}}
+{{- define "collector.keep" -}}
+helm.sh/resource-policy: keep
+argocd.argoproj.io/sync-options: Prune=false,Delete=false
+{{- end -}}

@@ -9,13 +9,18 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
+  {{- include "collector.runAs" 10001 | nindent 2 }}
+{{- end -}}
+
+{{/* Takes the number of a user and group. */}}
+{{- define "collector.runAs" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
 {{- end -}}
 
 {{- define "collector.containerSecurity" -}}
@@ -93,17 +98,21 @@ readinessProbe:
   mountPath: /run/secrets/database
   readOnly: true
 {{- end }}
-{{- if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}
+{{- if include "collector.withRedisSecret" . }}
 - name: redis
   mountPath: /run/secrets/redis
   readOnly: true
 {{- end }}
 {{- end -}}
 
-{{- define "collector.volumes" -}}
+{{- define "collector.tmp" -}}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
+{{- end -}}
+
+{{- define "collector.volumes" -}}
+{{ include "collector.tmp" . }}
 {{- if include "collector.withPostgres" . }}
 {{- $secret := include "collector.databaseSecret" . | fromYaml }}
 - name: database
@@ -113,8 +122,12 @@ readinessProbe:
     items:
       - key: {{ $secret.key }}
         path: password
+      {{- with $secret.caKey }}
+      - key: {{ . }}
+        path: ca.crt
+      {{- end }}
 {{- end }}
-{{- if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}
+{{- if include "collector.withRedisSecret" . }}
 - name: redis
   secret:
     secretName: {{ .Values.redis.existing.secret.name }}
