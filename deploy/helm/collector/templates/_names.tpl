@@ -49,7 +49,7 @@ app.kubernetes.io/part-of: {{ (index . 0).Chart.Name }}
 {{- end -}}
 
 {{/*
-Takes (list . "component" suffix wave). Argo CD applies one wave after the other; for others it means nothing, and is
+Takes (list . "component" suffix wave), and after them more labels. Argo CD applies one wave after the other; for others it means nothing, and is
 not there.
 */}}
 {{- define "collector.metadata" -}}
@@ -57,6 +57,11 @@ not there.
 name: {{ include "collector.name" $ }}{{ index . 2 }}
 labels:
   {{- include "collector.labels" . | nindent 2 }}
+  {{- range $labels := slice . 4 }}
+  {{- range $key, $value := $labels }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+  {{- end }}
 {{- with include "collector.wave" (list $ (index . 3)) }}
 annotations:
   {{- . | nindent 2 }}
@@ -68,13 +73,6 @@ annotations:
 {{- if eq (index . 0).Values.migrations.mode "argoSync" -}}
 argocd.argoproj.io/sync-wave: {{ index . 1 | quote }}
 {{- end -}}
-{{- end -}}
-
-{{/* Takes labels from the values; of an object that others find by them. */}}
-{{- define "collector.moreLabels" -}}
-{{- range $key, $value := . }}
-{{ $key }}: {{ $value | quote }}
-{{- end }}
 {{- end -}}
 
 {{/* Annotations of what must outlive the release. */}}
