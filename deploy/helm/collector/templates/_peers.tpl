@@ -9,7 +9,7 @@
 {{- define "collector.pods" -}}
 - podSelector:
     matchLabels:
-      app.kubernetes.io/name: {{ (first .).Chart.Name }}
+      app.kubernetes.io/part-of: {{ (first .).Chart.Name }}
       app.kubernetes.io/instance: {{ (first .).Release.Name }}
     matchExpressions:
       - key: app.kubernetes.io/component
@@ -56,7 +56,7 @@
 {{- define "collector.toRedis" -}}
 {{- if eq .Values.redis.mode "statefulset" -}}
 - to:
-    {{- include "collector.pods" (list . "redis") | nindent 4 }}
+    {{- include "collector.pods" (list . "spool") | nindent 4 }}
   ports:
     - {protocol: TCP, port: 6379}
 {{- else if eq .Values.redis.mode "existing" -}}

@@ -9,16 +9,14 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 securityContext:
-  {{- include "collector.runAs" 10001 | nindent 2 }}
+  {{- include "collector.runAs" . | nindent 2 }}
 {{- end -}}
 
-{{/* Takes the number of a user and group. */}}
 {{- define "collector.runAs" -}}
 runAsNonRoot: true
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
-fsGroupChangePolicy: OnRootMismatch
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
@@ -90,19 +88,10 @@ readinessProbe:
   failureThreshold: 2
 {{- end -}}
 
-{{- define "collector.mounts" -}}
+{{/* Where each part of the disk is seen, and what it is: the root is read-only. */}}
+{{- define "collector.tmpMount" -}}
 - name: tmp
   mountPath: /tmp
-{{- if include "collector.withPostgres" . }}
-- name: database
-  mountPath: /run/secrets/database
-  readOnly: true
-{{- end }}
-{{- if include "collector.withRedisSecret" . }}
-- name: redis
-  mountPath: /run/secrets/redis
-  readOnly: true
-{{- end }}
 {{- end -}}
 
 {{- define "collector.tmp" -}}
@@ -111,10 +100,14 @@ readinessProbe:
     sizeLimit: 64Mi
 {{- end -}}
 
-{{- define "collector.volumes" -}}
-{{ include "collector.tmp" . }}
-{{- if include "collector.withPostgres" . }}
-{{- $secret := include "collector.databaseSecret" . | fromYaml }}
+{{- define "collector.databaseMount" -}}
+- name: database
+  mountPath: /run/secrets/database
+  readOnly: true
+{{- end -}}
+
+{{- define "collector.databaseVolume" -}}
+{{- $secret := include "collector.databaseSecret" . | fromYaml -}}
 - name: database
   secret:
     secretName: {{ $secret.name }}
@@ -126,6 +119,24 @@ readinessProbe:
       - key: {{ . }}
         path: ca.crt
       {{- end }}
+{{- end -}}
+
+{{- define "collector.mounts" -}}
+{{ include "collector.tmpMount" . }}
+{{- if include "collector.withPostgres" . }}
+{{ include "collector.databaseMount" . }}
+{{- end }}
+{{- if include "collector.withRedisSecret" . }}
+- name: redis
+  mountPath: /run/secrets/redis
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "collector.volumes" -}}
+{{ include "collector.tmp" . }}
+{{- if include "collector.withPostgres" . }}
+{{ include "collector.databaseVolume" . }}
 {{- end }}
 {{- if include "collector.withRedisSecret" . }}
 - name: redis
