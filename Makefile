@@ -23,7 +23,7 @@ publish: ## Build the image for amd64 and arm64, with SBOM and provenance, and p
 
 chart: ## Package the chart (deploy/helm/collector) in dist; needs Helm
 	$(need-helm)
-	@$(HELM) package deploy/helm/collector --destination dist $(ARGS)
+	@$(HELM) package deploy/helm/collector --destination dist
 
 chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; for a release
 	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS)
