@@ -12,7 +12,8 @@
 
 {{/* Workers at the most, without the surge; KEDA may add one that stands by. */}}
 {{- define "collector.maxWorkers" -}}
-{{ if include "collector.scaledByKeda" . }}{{ max 2 (int .Values.worker.replicas) }}{{ else }}{{ int .Values.worker.replicas }}{{ end }}
+{{- $workers := int .Values.worker.replicas -}}
+{{ if include "collector.scaledByKeda" . }}{{ max 2 $workers }}{{ else }}{{ $workers }}{{ end }}
 {{- end -}}
 
 {{- define "collector.maxReplicas" -}}
@@ -20,14 +21,15 @@
 {{- end -}}
 
 {{/*
-Connections to PostgreSQL at the most. One that serves holds its pool and five: two that write, one each for checks,
-versions and sums. A worker holds seven: two that write, one each for checks, sums, upkeep, dead letters and the
-lead. A migration holds two. Under blue-green all of it is there twice.
+Connections to PostgreSQL at the most. One that serves holds its pool and five: two that write, one each for
+checks, versions and sums. A worker holds eight: two that write, one each for checks, versions, sums, upkeep, dead
+letters and the lead. A migration holds two. Under blue-green all of it is there twice.
 */}}
 {{- define "collector.connections" -}}
 {{- $surge := include "collector.surge" . | int -}}
-{{- $serving := mul (add (include "collector.maxReplicas" . | int) $surge) (add (include "collector.poolSize" . | int) 5) -}}
-{{- $working := mul (add (include "collector.maxWorkers" . | int) $surge) 7 -}}
+{{- $each := include "collector.poolSize" . | int | add 5 -}}
+{{- $serving := mul (include "collector.maxReplicas" . | int | add $surge) $each -}}
+{{- $working := mul (include "collector.maxWorkers" . | int | add $surge) 8 -}}
 {{- mul (add $serving $working 2) (ternary 2 1 .Values.database.connections.blueGreen) -}}
 {{- end -}}
 

@@ -53,8 +53,8 @@ app.kubernetes.io/version: {{ include "collector.version" (index . 0) | quote }}
 {{- end -}}
 
 {{/*
-Takes (list . "component" suffix wave), and after them more labels. Argo CD applies one wave after the other; for others it means nothing, and is
-not there.
+Takes (list . "component" suffix wave), and after them more labels. Argo CD applies one wave after the other; for
+others a wave means nothing, and is not there.
 */}}
 {{- define "collector.metadata" -}}
 {{- $ := index . 0 -}}

@@ -50,7 +50,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Takes (list . "component"). Over zones, then over hosts; each ReplicaSet for itself, or a rollout would count the old. */}}
+{{/* Takes (list . "component"). Over zones, then over hosts; without the pods that a rollout is replacing. */}}
 {{- define "collector.spread" -}}
 topologySpreadConstraints:
   {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
@@ -149,7 +149,7 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
-{{/* Takes (list . "component" port). So that whoever scrapes by annotations finds it, and new settings bring new pods. */}}
+{{/* Takes (list . port). Whoever scrapes by annotations finds it, and new settings bring new pods. */}}
 {{- define "collector.podAnnotations" -}}
 checksum/settings: {{ include "collector.settings" (index . 0) | sha256sum }}
 prometheus.io/scrape: "true"

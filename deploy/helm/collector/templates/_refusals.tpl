@@ -1,14 +1,17 @@
 {{/* What the schema cannot say: values that each are right, and together would lose events or never run. */}}
 {{- define "collector.refuse" -}}
 {{- range tuple "embedded" "existing" "cnpg" "redis" "scaling" "leaving" "connections" "migrations" "gateway" -}}
-{{- with include (printf "collector.refuse.%s" .) $ | trim }}{{ fail . }}{{ end -}}
+{{- with include (printf "collector.refuse.%s" .) $ | trim -}}
+{{- regexReplaceAll "\\s+" . " " | fail -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "collector.refuse.embedded" -}}
 {{- if eq .Values.database.mode "embedded" -}}
 {{- if or .Values.autoscaling.enabled (gt (int .Values.replicas) 1) -}}
-database.mode embedded is one file for one process: set replicas to 1 and autoscaling.enabled to false, or give it a PostgreSQL (database.mode existing or cnpg).
+database.mode embedded is one file for one process: set replicas to 1 and autoscaling.enabled to false, or give it
+a PostgreSQL (database.mode existing or cnpg).
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -31,7 +34,8 @@ database.existing.externalSecret needs store and remoteKey: where the password c
 {{- if eq .Values.database.mode "cnpg" -}}
 {{- with .Values.database.cnpg -}}
 {{- if eq (int .instances) 2 -}}
-database.cnpg.instances 2 would refuse every write as soon as one of them is away, since each commit has to be on two: take 3 or more, or 1 to try it.
+database.cnpg.instances 2 would refuse every write as soon as one of them is away, since each commit has to be on
+two: take 3 or more, or 1 to try it.
 {{- else if and .backup.enabled (not .backup.objectStore) -}}
 database.cnpg.backup.enabled needs objectStore, the name of the ObjectStore to keep the backups in.
 {{- end -}}
@@ -50,7 +54,8 @@ redis.existing.url and redis.existing.secret.name both say where Redis is: give 
 {{- end -}}
 {{- else if eq .Values.redis.mode "statefulset" -}}
 {{- if gt (include "collector.spoolMiB" . | int) (int .Values.redis.statefulset.maxmemoryMiB) -}}
-settings.SPOOL_MAX_MIB ({{ include "collector.spoolMiB" . }}) is more than redis.statefulset.maxmemoryMiB ({{ int .Values.redis.statefulset.maxmemoryMiB }}): Redis would be full before the spool is.
+settings.SPOOL_MAX_MIB ({{ include "collector.spoolMiB" . }}) is more than redis.statefulset.maxmemoryMiB ({{ int
+.Values.redis.statefulset.maxmemoryMiB }}): Redis would be full before the spool is.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -71,7 +76,9 @@ autoscaling.keda.enabled needs autoscaling.keda.prometheus, the address of the P
 {{- $takes := include "collector.leavingSeconds" . | float64 -}}
 {{- with .Values.leaving -}}
 {{- if ge $takes (float64 .terminationGracePeriodSeconds) -}}
-leaving takes up to {{ $takes }} s (drainSeconds {{ .drainSeconds }} + gracefulSeconds {{ .gracefulSeconds }} + 5 for the last commits), so leaving.terminationGracePeriodSeconds has to be above it, and is {{ .terminationGracePeriodSeconds }}: what is under way would be killed.
+leaving takes up to {{ $takes }} s (drainSeconds {{ .drainSeconds }} + gracefulSeconds {{ .gracefulSeconds }} + 5
+for the last commits), so leaving.terminationGracePeriodSeconds has to be above it, and is
+{{ .terminationGracePeriodSeconds }}: what is under way would be killed.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -81,7 +88,10 @@ leaving takes up to {{ $takes }} s (drainSeconds {{ .drainSeconds }} + gracefulS
 {{- $needs := include "collector.connections" . | int -}}
 {{- $has := include "collector.connectionsAllowed" . | int -}}
 {{- if gt $needs $has -}}
-the collector may hold {{ $needs }} connections and PostgreSQL has {{ $has }} for it (database.connections.max {{ int .Values.database.connections.max }} - 3 for its superuser - headroom {{ int .Values.database.connections.headroom }}): raise max, or lower {{ if include "collector.scaled" . }}autoscaling.max{{ else }}replicas{{ end }} or settings.POSTGRES_POOL_SIZE.
+the collector may hold {{ $needs }} connections and PostgreSQL has {{ $has }} for it (database.connections.max
+{{ int .Values.database.connections.max }} - 3 for its superuser - headroom
+{{ int .Values.database.connections.headroom }}): raise max, or lower
+{{ if include "collector.scaled" . }}autoscaling.max{{ else }}replicas{{ end }} or settings.POSTGRES_POOL_SIZE.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -89,9 +99,11 @@ the collector may hold {{ $needs }} connections and PostgreSQL has {{ $has }} fo
 {{- define "collector.refuse.migrations" -}}
 {{- if eq .Values.migrations.mode "helmHook" -}}
 {{- if eq .Values.database.mode "cnpg" -}}
-migrations.mode helmHook runs before anything else of the release is there, its database too: with database.mode cnpg take job or argoSync.
+migrations.mode helmHook runs before anything else of the release is there, its database too: with database.mode
+cnpg take job or argoSync.
 {{- else if and (eq .Values.database.mode "existing") .Values.database.existing.externalSecret.enabled -}}
-migrations.mode helmHook runs before anything else of the release is there, its ExternalSecret too: take job or argoSync.
+migrations.mode helmHook runs before anything else of the release is there, its ExternalSecret too: take job or
+argoSync.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -99,7 +111,8 @@ migrations.mode helmHook runs before anything else of the release is there, its 
 {{- define "collector.refuse.gateway" -}}
 {{- with .Values.gateway -}}
 {{- if and .enabled (not .anonymous) -}}
-gateway.enabled publishes a collector that asks nobody for a token: put something before it that does, or say gateway.anonymous=true if everyone who reaches it may read and write.
+gateway.enabled publishes a collector that asks nobody for a token: put something before it that does, or say
+gateway.anonymous=true if everyone who reaches it may read and write.
 {{- else if and .enabled (not .name) -}}
 gateway.enabled needs gateway.name, the Gateway to be reached by.
 {{- end -}}

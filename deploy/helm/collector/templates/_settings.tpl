@@ -1,4 +1,4 @@
-{{/* POSTGRES_POOL_SIZE and SPOOL_MAX_MIB where nobody has said otherwise; a test holds them to the collector's own. */}}
+{{/* Two settings where nobody has said otherwise; a test holds them to the collector's own defaults. */}}
 {{- define "collector.poolSize" -}}
 {{ dig "POSTGRES_POOL_SIZE" 5 .Values.settings | int }}
 {{- end -}}
@@ -48,8 +48,8 @@ redis://{{ include "collector.redis" . }}:6379/0
 {{- end -}}
 
 {{/*
-Every plain setting, a line each. The collector asks for no tokens, and does not listen beyond loopback unless it is
-told that everyone who reaches it may read and write; gateway.anonymous is where that is said of the outside.
+Every plain setting, a line each. The collector asks for no tokens, and does not listen beyond loopback unless it
+is told that everyone who reaches it may read and write; gateway.anonymous is where that is said of the outside.
 */}}
 {{- define "collector.settings" -}}
 ALLOW_ANONYMOUS: "true"
