@@ -1,13 +1,10 @@
 """Cases: everything that is rendered to be judged: each overlay, each file of values, and the chart's switches."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import combinations, product
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-import yaml
 
 from tests.kube.rendered import CHART, K8S, chart_text, kustomization_text
 
@@ -74,8 +71,10 @@ Choice = Mapping[str, str]  # an option of each switch
 
 
 def names() -> list[str]:
-    """Name every case; the name says what it is."""
-    overlays = [f"k8s/{path.relative_to(K8S)}" for path in _kustomizations()]
+    """Name every case. The base and the parts of overlays are judged where they are used."""
+    overlays = [
+        f"k8s/{path.parent.relative_to(K8S)}" for path in sorted(K8S.glob("overlays/*/kustomization.yaml"))
+    ]
     files = [f"helm/{path.name}" for path in sorted(CHART.glob("values*.yaml"))]
     return overlays + files + [f"helm:{_told(choice)}" for choice in pairs()]
 
@@ -123,9 +122,3 @@ def _told(choice: Choice) -> str:
 
 def _pairs_of(choice: Choice) -> set[tuple[tuple[str, str], tuple[str, str]]]:
     return set(combinations(choice.items(), 2))
-
-
-def _kustomizations() -> Iterator[Path]:
-    for file in sorted(K8S.rglob("kustomization.yaml")):
-        if yaml.safe_load(file.read_text()).get("kind") != "Component":  # a part of others, nothing by itself
-            yield file.parent

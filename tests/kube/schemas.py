@@ -162,7 +162,7 @@ def _of_crds(folder: Path) -> Iterator[tuple[str, Schema]]:
 
 
 def _object_store(cluster: Schema) -> Schema:
-    """Make the schema of the backup plugin's kind, whose own module not every proxy has: the same type is in Cluster."""
+    # The kind of the backup plugin, whose module not every proxy has: the type of its core is the Cluster's too.
     spec = cluster["properties"]["spec"]["properties"]
     sidecar = {"type": "object", "properties": {"resources": spec["resources"]}}
     store = {
