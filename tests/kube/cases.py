@@ -72,11 +72,9 @@ Choice = Mapping[str, str]  # an option of each switch
 
 def names() -> list[str]:
     """Name every case. The base and the parts of overlays are judged where they are used."""
-    overlays = [
-        f"k8s/{path.parent.relative_to(K8S)}" for path in sorted(K8S.glob("overlays/*/kustomization.yaml"))
-    ]
+    overlays = [f"k8s/{file.parent.relative_to(K8S)}" for file in K8S.glob("overlays/*/kustomization.yaml")]
     files = [f"helm/{path.name}" for path in sorted(CHART.glob("values*.yaml"))]
-    return overlays + files + [f"helm:{_told(choice)}" for choice in pairs()]
+    return sorted(overlays) + files + [f"helm:{_told(choice)}" for choice in pairs()]
 
 
 @cache

@@ -1,0 +1,14 @@
+"""An exception that nothing needs any more is noticed."""
+
+from tests.kube.cases import names
+from tests.kube.findings import exemptions
+from tests.kube.test_agreement import ENVIRONMENTS, different
+from tests.kube.test_manifests import linted, ruled
+
+
+def test_every_exception_is_needed() -> None:
+    found = [(name, finding) for name in names() for finding in (*ruled(name), *linted(name))]
+    found += [
+        (f"agreement/{environment}", each) for environment in ENVIRONMENTS for each in different(environment)
+    ]
+    assert not [made for made in exemptions() if not any(made.covers(finding, name) for name, finding in found)]
