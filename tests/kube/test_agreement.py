@@ -42,7 +42,8 @@ def rendered(side: str, environment: str) -> list[Manifest]:
 
 @cache
 def different(environment: str) -> list[Finding]:
-    return differences(*(rendered(side, environment) for side in SIDES), SIDES)
+    overlay, helm = (rendered(side, environment) for side in SIDES)
+    return differences(overlay, helm, SIDES)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

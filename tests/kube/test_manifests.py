@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from tests.kube.cases import names, rendered
-from tests.kube.findings import Finding, exemptions, expect_none
+from tests.kube.findings import Finding, expect_none
 from tests.kube.judges import refused, scored
 from tests.kube.policy import broken
 from tests.kube.rendered import parse
