@@ -77,9 +77,16 @@ def names() -> list[str]:
     return sorted(overlays) + files + [f"helm:{_told(choice)}" for choice in pairs()]
 
 
+def steps() -> list[str]:
+    """Name the steps' files, which are cases too: they are applied as they are, and leave out what comes later."""
+    return [f"k8s/{file.relative_to(K8S)}" for file in sorted(K8S.glob("steps/*.yaml"))]
+
+
 @cache
 def rendered(name: str) -> str:
     """Render a case, once; gives YAML. Raises RenderError, NotHere."""
+    if name in steps():
+        return (K8S / name.removeprefix("k8s/")).read_text()
     if name.startswith("k8s/"):
         return kustomization_text(name.removeprefix("k8s/"))
     if name.startswith("helm/"):

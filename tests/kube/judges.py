@@ -23,7 +23,7 @@ def refused(text: str, kubernetes: Module) -> list[Finding]:
     if told["summary"]["valid"] + told["summary"]["invalid"] + told["summary"]["errors"] == 0:
         raise JudgeError("kubeconform saw no manifest")
     return [
-        Finding(check="schema", object=f"{each['kind']}/{each['name']}", says=each["msg"])
+        Finding(check="schema", object=f"{each['kind']}/{each['name']}", says=_reason(each["msg"]))
         for each in told["resources"]
         if each["status"] not in ("statusValid", "statusEmpty")
     ]
@@ -45,6 +45,11 @@ def _scores(objects: list[dict[str, Any]]) -> Iterator[Finding]:
                 continue
             for comment in check["comments"] or [{"summary": check["check"]["comment"]}]:
                 yield Finding(check=check["check"]["id"], object=f"{kind}/{name}", says=comment["summary"])
+
+
+def _reason(message: str) -> str:
+    # Without the path of the schema, which is long and of this machine.
+    return message.rpartition(".json#' - ")[2]
 
 
 def _json(told: str) -> Any:
