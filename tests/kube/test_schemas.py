@@ -21,6 +21,7 @@ def labelled(**spec: Any) -> dict[str, Any]:
     }
 
 
+TRIGGER = {"type": "cpu", "metadata": {"value": "70"}}
 TARGET = {"name": "one", "kind": "Deployment", "apiVersion": "apps/v1"}
 SOUND: Mapping[str, tuple[str, dict[str, Any]]] = {
     "Deployment": ("apps/v1", labelled(strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "25%"}})),
@@ -42,13 +43,8 @@ kubernetes = pytest.mark.parametrize("kubernetes", [OLDEST, NEWEST], ids=lambda 
 
 def text(kind: str, **spec: Any) -> str:
     version, sound = SOUND[kind]
-    manifest: Manifest = {
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"name": "one"},
-        "spec": {**sound, **spec},
-    }
-    return yaml.safe_dump(manifest)
+    head = {"apiVersion": version, "kind": kind, "metadata": {"name": "one"}}
+    return str(yaml.safe_dump({**head, "spec": {**sound, **spec}}))
 
 
 @pytest.mark.parametrize("kind", SOUND)
