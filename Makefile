@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image publish version chart chart-push chart-docs test check check-deploy bench drills drills-teeth format install lock audit workflows clean
+.PHONY: help run up down k3d image publish version chart chart-push chart-docs test check check-deploy bench drills drills-teeth format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ up: image ## Start everything in containers, wait for it, and print where it is 
 
 down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes it)
 	@cd deploy/compose && docker compose --profile '*' down --remove-orphans $(ARGS)
+
+k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); needs Docker, k3d and kubectl
+	@deploy/k8s/overlays/k3d/up
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
 	@$(BIN)/pytest $(ARGS)

@@ -23,7 +23,9 @@ ONCE = {
 MAY_SAY = {
     "pyproject.toml": {"version", "repository", "image"},
     "CHANGELOG.md": {"version"},
-    "deploy/k8s/base/kustomization.yaml": {"version", "image"},  # held to it by tests/kube/test_overlays.py
+    # Held to it by tests/kube/test_overlays.py.
+    "deploy/k8s/base/kustomization.yaml": {"version", "image"},
+    "deploy/k8s/overlays/blue-green/slots.yaml": {"version", "image"},
     "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
     "deploy/helm/collector/values.yaml": {"image"},
     "deploy/helm/collector/README.md": {"image"},

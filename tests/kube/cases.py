@@ -1,18 +1,15 @@
 """Cases: everything that is rendered to be judged: each overlay, each file of values, and the chart's switches."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import combinations, product
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-import yaml
 
 from tests.kube.rendered import CHART, K8S, chart_text, kustomization_text
 
 NAMESPACE = "collector"
-# A switch is some values at once, as somebody would set them; the first of each is the chart's own.
+# A switch is some values at once, as somebody would set them; a name tells those that are not the first.
 SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "database": {
         "embedded": {},
@@ -51,7 +48,7 @@ SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "off": {},
         "on": {"gateway.enabled": True, "gateway.anonymous": True, "gateway.name": "shared"},
     },
-    "network": {"off": {}, "on": {"networkPolicy.enabled": True}},
+    "network": {"on": {"networkPolicy.enabled": True}, "off": {}},
     "monitoring": {
         "off": {},
         "on": {
@@ -62,20 +59,22 @@ SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "image": {"tag": {}, "digest": {"image.digest": "sha256:" + "0" * 64}},
 }
+FIRST = {switch: next(iter(options)) for switch, options in SWITCHES.items()}
 # What the chart refuses to do at once; that it does is a test of its own.
 REFUSED = (
     {"database": "embedded", "scaling": "hpa"},
     {"database": "embedded", "scaling": "keda"},
     {"database": "cnpg", "migrations": "helmHook"},
+    {"database": "external-secret", "migrations": "helmHook"},
 )
 Choice = Mapping[str, str]  # an option of each switch
 
 
 def names() -> list[str]:
-    """Name every case; the name says what it is."""
-    overlays = [f"k8s/{path.relative_to(K8S)}" for path in _kustomizations()]
+    """Name every case. The base and the parts of overlays are judged where they are used."""
+    overlays = [f"k8s/{file.parent.relative_to(K8S)}" for file in K8S.glob("overlays/*/kustomization.yaml")]
     files = [f"helm/{path.name}" for path in sorted(CHART.glob("values*.yaml"))]
-    return overlays + files + [f"helm:{_told(choice)}" for choice in pairs()]
+    return sorted(overlays) + files + [f"helm:{_told(choice)}" for choice in pairs()]
 
 
 @cache
@@ -85,12 +84,12 @@ def rendered(name: str) -> str:
         return kustomization_text(name.removeprefix("k8s/"))
     if name.startswith("helm/"):
         return chart_text(name.removeprefix("helm/"), namespace=NAMESPACE)
-    choice = dict(word.split("=") for word in name.removeprefix("helm:").split(",") if word)
-    return chart_text(set=values(choice), namespace=NAMESPACE)
+    told = dict(word.split("=") for word in name.removeprefix("helm:").split(",") if word)
+    return chart_text(set=values(FIRST | told), namespace=NAMESPACE)
 
 
 def values(choice: Choice) -> Mapping[str, Any]:
-    """Give what to set for the options of some switches."""
+    """Give what to set for an option of each switch."""
     merged: dict[str, Any] = {}
     for switch, option in choice.items():
         merged |= SWITCHES[switch][option]
@@ -116,15 +115,8 @@ def _allowed() -> tuple[dict[str, str], ...]:
 
 
 def _told(choice: Choice) -> str:
-    changed = [(switch, option) for switch, option in choice.items() if SWITCHES[switch][option]]
-    return ",".join(f"{switch}={option}" for switch, option in changed)
+    return ",".join(f"{switch}={option}" for switch, option in choice.items() if option != FIRST[switch])
 
 
 def _pairs_of(choice: Choice) -> set[tuple[tuple[str, str], tuple[str, str]]]:
     return set(combinations(choice.items(), 2))
-
-
-def _kustomizations() -> Iterator[Path]:
-    for file in sorted(K8S.rglob("kustomization.yaml")):
-        if yaml.safe_load(file.read_text()).get("kind") != "Component":  # a part of others, nothing by itself
-            yield file.parent
