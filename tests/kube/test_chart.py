@@ -103,6 +103,18 @@ def test_keda_asks_for_this_release_alone_and_falls_back_without_prometheus() ->
         assert 'namespace="shop"' in queries[0]
 
 
+def test_every_pod_runs_where_the_values_say_and_leaves_a_dead_node_soon_if_it_can_start_elsewhere() -> None:
+    where = {"nodeSelector": {"disk": "fast"}, "priorityClassName": "high", "tolerations": [{"key": "spot"}]}
+    manifests = rendered(EXISTING, {"redis.mode": "statefulset"}, where)
+    for each in (each for kind in ("Deployment", "StatefulSet", "Job") for each in having(manifests, kind)):
+        spec = each["spec"]["template"]["spec"]
+        assert (spec["nodeSelector"], spec["priorityClassName"]) == ({"disk": "fast"}, "high")
+        soon = {one["key"]: one["tolerationSeconds"] for one in spec["tolerations"] if "tolerationSeconds" in one}
+        gone = {f"node.kubernetes.io/{what}": 30 for what in ("not-ready", "unreachable")}
+        assert soon == (gone if each["kind"] == "Deployment" else {}), each["metadata"]["name"]
+        assert spec["tolerations"][-1] == {"key": "spot"}
+
+
 def test_the_password_comes_from_where_the_database_has_it() -> None:
     own = {**EXISTING, "database.existing.secret.key": "pw", "database.existing.secret.caKey": "ca"}
     for values, name, items in (

@@ -26,6 +26,7 @@ def test_there_is_a_policy_for_each_part_that_is_there() -> None:
     always = {"deny", "collector", "probe"}
     assert policies().keys() == always
     assert policies(EXISTING).keys() == always | {"worker", "migrate"}
+    assert policies(EXISTING, {"migrations.mode": "off"}).keys() == always | {"worker"}
     assert policies(CNPG, {"redis.mode": "statefulset"}).keys() == always | {
         "worker",
         "migrate",
