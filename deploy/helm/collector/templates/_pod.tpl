@@ -29,18 +29,8 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* Where it runs. The default of 300 s would leave a dead node's pods there for over five minutes. */}}
+{{/* Where it runs, as the values say. */}}
 {{- define "collector.placement" -}}
-tolerations:
-  {{- range $what := list "not-ready" "unreachable" }}
-  - key: node.kubernetes.io/{{ $what }}
-    operator: Exists
-    effect: NoExecute
-    tolerationSeconds: 30
-  {{- end }}
-  {{- with .Values.tolerations }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -48,6 +38,23 @@ nodeSelector:
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The same for what can start elsewhere: by default it would stay on a dead node for over five minutes. */}}
+{{- define "collector.placementAnew" -}}
+{{- $tolerations := list -}}
+{{- range list "not-ready" "unreachable" -}}
+{{- $key := printf "node.kubernetes.io/%s" . -}}
+{{- $gone := dict "key" $key "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" 30 -}}
+{{- $tolerations = append $tolerations $gone -}}
+{{- end -}}
+{{- $values := pick .Values "nodeSelector" "priorityClassName" -}}
+{{- $_ := concat $tolerations .Values.tolerations | set $values "tolerations" -}}
+{{- include "collector.placement" (dict "Values" $values) -}}
 {{- end -}}
 
 {{/* Takes (list . "component"). Over zones, then over hosts; without the pods that a rollout is replacing. */}}
