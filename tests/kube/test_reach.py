@@ -43,9 +43,7 @@ each_rendering = pytest.mark.parametrize("name", [*OVERLAYS, "chart"])
 @cache
 def rendered(name: str) -> list[Manifest]:
     found = chart("values-production.yaml") if name == "chart" else kustomization(f"overlays/{name}")
-    for manifest in found:
-        manifest["metadata"].pop("namespace", None)
-    return found
+    return [{**each, "metadata": {**each["metadata"], "namespace": NAMESPACE}} for each in found]
 
 
 @cache
