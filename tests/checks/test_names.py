@@ -26,6 +26,9 @@ MAY_SAY = {
     # Held to it by tests/kube/test_overlays.py.
     "deploy/k8s/base/kustomization.yaml": {"version", "image"},
     "deploy/k8s/overlays/blue-green/slots.yaml": {"version", "image"},
+    "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
+    "deploy/helm/collector/values.yaml": {"image"},
+    "deploy/helm/collector/README.md": {"image"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }

@@ -15,6 +15,13 @@ CHART = ROOT / "deploy/helm/collector"
 Manifest = dict[str, Any]
 
 
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML, and fast; a plain `=` is a string, as it is for Go's readers."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", Loader.construct_yaml_str)
+
+
 class RenderError(Exception):
     """Nothing was rendered; the message is what the tool said."""
 
@@ -58,7 +65,7 @@ def chart_text(
 
 def parse(text: str) -> list[Manifest]:
     """Read a stream of YAML documents; empty ones are left out."""
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    return [manifest for manifest in yaml.load_all(text, Loader=Loader) if manifest]
 
 
 def having(manifests: Iterable[Manifest], kind: str, name: str | None = None) -> list[Manifest]:

@@ -1,142 +1,103 @@
-"""Reach: who may talk to whom, by the network policies of each overlay."""
+"""The network policies let through what is needed and nothing else, in every overlay as in the chart."""
 
-from typing import Any
+from collections.abc import Mapping
+from functools import cache
 
 import pytest
 
-from tests.kube.rendered import Manifest, having
-from tests.kube.test_overlays import NAMESPACES, each_overlay, overlay
+from tests.kube.reach import Connection, Peer, may, peers
+from tests.kube.rendered import Manifest, chart, having, kustomization
 
-Labels = dict[str, str]
-
-OURS = "app.kubernetes.io/name"
-PART = "app.kubernetes.io/component"
-COLLECTOR = {OURS: "collector", PART: "collector"}
-WORKER = {OURS: "collector", PART: "worker"}
-MIGRATE = {OURS: "collector", PART: "migrate"}
-PROBE = {OURS: "collector", PART: "probe"}
-REDIS = {OURS: "redis", PART: "spool"}
-POSTGRES = {"database": "collector-postgres", "cnpg.io/cluster": "collector-postgres"}
-GATEWAY = {OURS: "traefik"}
-OPERATOR = {OURS: "cloudnative-pg"}
-DNS = {"k8s-app": "kube-dns"}
-STRANGER = {OURS: "stranger"}
-
-HERE = ""  # the overlay's own namespace
-
-
-def selects(selector: Manifest | None, labels: Labels) -> bool:
-    """A label selector; none at all selects nothing, an empty one everything."""
-    if selector is None:
-        return False
-    expressions = selector.get("matchExpressions", [])
-    assert all(each["operator"] == "In" for each in expressions)
-    return selector.get("matchLabels", {}).items() <= labels.items() and all(
-        labels.get(each["key"]) in each["values"] for each in expressions
-    )
-
-
-def is_peer(peer: Manifest, space: str, labels: Labels, *, within: str) -> bool:
-    if "namespaceSelector" in peer:
-        if not selects(peer["namespaceSelector"], {"kubernetes.io/metadata.name": space or within}):
-            return False
-        return selects(peer.get("podSelector", {}), labels)
-    return space in (HERE, within) and selects(peer["podSelector"], labels)
+NAMESPACE = "collector"  # which one it is does not matter
+OWN = {"app.kubernetes.io/name": "collector", "app.kubernetes.io/instance": "collector"}
+OURS = ("collector", "worker", "migrate", "spool", "database", "probe")
+# Those of a platform that the manifests name, and those that must not come in.
+OTHERS = {
+    "gateway": Peer(namespace="kube-system", labels={"app.kubernetes.io/name": "traefik"}),
+    "prometheus": Peer(namespace="monitoring", labels={"app.kubernetes.io/name": "prometheus"}),
+    "operator": Peer(namespace="cnpg-system", labels={"app.kubernetes.io/name": "cloudnative-pg"}),
+    "dns": Peer(namespace="kube-system", labels={"k8s-app": "kube-dns"}),
+    "another team": Peer(namespace="team-reports", labels=OWN),
+    "a neighbour": Peer(namespace=NAMESPACE, labels={"app.kubernetes.io/name": "batch"}),
+    "outside": Peer(address="203.0.113.7"),
+}
+PORTS = (22, 443, 5432, 6379, 6443, 8000, 8080, 8081, 9187)
+Way = tuple[str, str, int]
+NEEDED: set[Way] = {
+    *((source, "collector", 8080) for source in ("gateway", "prometheus", "probe")),
+    ("prometheus", "worker", 8081),
+    *((source, "spool", 6379) for source in ("collector", "worker")),
+    *((source, "database", 5432) for source in ("collector", "worker", "migrate")),
+}
+NEEDED_BY_CLOUDNATIVEPG: set[Way] = {
+    *((source, "database", port) for source in ("database", "operator") for port in (5432, 8000)),
+    ("prometheus", "database", 9187),
+    # The API server and the bucket, which have no labels, and addresses that change.
+    *(("database", target, port) for target in OTHERS for port in (443, 6443)),
+}
+OVERLAYS = ("staging", "production", "blue-green", "k3d")
+UNSEEN = ("dns", "default-deny", "collector-deny")  # they are about ports and pods that are not among these
+each_rendering = pytest.mark.parametrize("name", [*OVERLAYS, "chart"])
 
 
-def passes(policies: list[Manifest], way: str, pod: Labels, other: tuple[str, Labels], port: int) -> bool:
-    """Whether `pod`, of the overlay, may get (Ingress) or send (Egress) from or to the other at that port."""
-    mine = [
-        each["spec"]
-        for each in policies
-        if way in each["spec"]["policyTypes"] and selects(each["spec"]["podSelector"], pod)
-    ]
-    assert mine, "every pod is under a policy"
-    ends = "from" if way == "Ingress" else "to"
-    within = policies[0]["metadata"]["namespace"]
-    return any(
-        any(each["port"] == port for each in rule["ports"])
-        and (ends not in rule or any(is_peer(peer, *other, within=within) for peer in rule[ends]))
-        for spec in mine
-        for rule in spec.get(way.lower(), [])
-    )
+@cache
+def rendered(name: str) -> list[Manifest]:
+    found = chart("values-production.yaml") if name == "chart" else kustomization(f"overlays/{name}")
+    return [{**each, "metadata": {**each["metadata"], "namespace": NAMESPACE}} for each in found]
 
 
-def reaches(name: str, sender: tuple[str, Labels], receiver: tuple[str, Labels], port: int) -> bool:
-    """Whether both ends let it pass; an end in another namespace is not ours to ask."""
-    policies = having(overlay(name), "NetworkPolicy")
-    out = sender[0] != HERE or passes(policies, "Egress", sender[1], receiver, port)
-    return out and (receiver[0] != HERE or passes(policies, "Ingress", receiver[1], sender, port))
+@cache
+def everybody(name: str) -> Mapping[str, Peer]:
+    probe = Peer(namespace=NAMESPACE, labels={**OWN, "app.kubernetes.io/component": "probe"})
+    return {**OTHERS, "probe": probe, **peers(rendered(name), NAMESPACE)}
 
 
-def here(labels: Labels) -> tuple[str, Labels]:
-    return (HERE, labels)
+def opened(name: str, policies: list[Manifest]) -> set[Way]:
+    known = everybody(name)
+    return {
+        (source, target, port)
+        for source in known
+        for target in known
+        for port in PORTS
+        if (source in OURS or target in OURS)
+        and may(Connection(source=known[source], target=known[target], port=port), policies)
+    }
 
 
-MAY: list[Any] = [
-    (("kube-system", GATEWAY), here(COLLECTOR), 8080),
-    (("monitoring", STRANGER), here(COLLECTOR), 8080),
-    (("monitoring", STRANGER), here(WORKER), 8081),
-    (here(PROBE), here(COLLECTOR), 8080),
-    (here(COLLECTOR), here(POSTGRES), 5432),
-    (here(WORKER), here(POSTGRES), 5432),
-    (here(MIGRATE), here(POSTGRES), 5432),
-    (here(COLLECTOR), here(REDIS), 6379),
-    (here(WORKER), here(REDIS), 6379),
-    (here(COLLECTOR), ("kube-system", DNS), 53),
-    (here(REDIS), ("kube-system", DNS), 53),
-]
-MAY_NOT: list[Any] = [
-    (here(STRANGER), here(COLLECTOR), 8080),
-    (here(STRANGER), here(POSTGRES), 5432),
-    (here(STRANGER), here(REDIS), 6379),
-    (("team-reports", COLLECTOR), here(POSTGRES), 5432),
-    (("team-reports", COLLECTOR), here(REDIS), 6379),
-    (("kube-system", STRANGER), here(COLLECTOR), 8080),
-    (("kube-system", GATEWAY), here(POSTGRES), 5432),
-    (("kube-system", GATEWAY), here(WORKER), 8081),
-    (here(PROBE), here(POSTGRES), 5432),
-    (here(MIGRATE), here(REDIS), 6379),
-    (here(COLLECTOR), ("elsewhere", STRANGER), 443),
-    (here(REDIS), ("elsewhere", STRANGER), 443),
-    (here(COLLECTOR), here(COLLECTOR), 8080),
-]
-CNPG_MAY: list[Any] = [
-    (("cnpg-system", OPERATOR), here(POSTGRES), 8000),
-    (("cnpg-system", OPERATOR), here(POSTGRES), 5432),
-    (here(POSTGRES), here(POSTGRES), 5432),
-    (here(POSTGRES), here(POSTGRES), 8000),
-    (here(POSTGRES), ("default", STRANGER), 443),
-    (here(POSTGRES), ("default", STRANGER), 6443),
-    (("monitoring", STRANGER), here(POSTGRES), 9187),
-]
+@each_rendering
+def test_what_is_needed_is_open_and_nothing_else(name: str) -> None:
+    needed = NEEDED | (NEEDED_BY_CLOUDNATIVEPG if having(rendered(name), "Cluster") else set())
+    if name in OVERLAYS:  # the namespace is theirs: nobody else in it is reached
+        needed = {way for way in needed if way[1] != "a neighbour"}
+    found = opened(name, rendered(name))
+    assert (found - needed, needed - found) == (set(), set()), "open for nothing, and shut"
 
 
-@each_overlay
-def test_who_has_to_talk_may_and_nobody_else(name: str) -> None:
-    assert [each for each in MAY if not reaches(name, *each)] == []
-    assert [each for each in MAY_NOT if reaches(name, *each)] == []
+@each_rendering
+def test_names_can_be_looked_up(name: str) -> None:
+    known = everybody(name)
+    for source in (each for each in OURS if each != "spool"):  # it looks for nobody
+        for protocol in ("UDP", "TCP"):
+            lookup = Connection(source=known[source], target=known["dns"], port=53, protocol=protocol)
+            assert may(lookup, rendered(name)), (source, protocol)
 
 
-@pytest.mark.parametrize("name", ["production", "blue-green"])
-def test_cloudnativepg_reaches_what_it_needs(name: str) -> None:
-    assert [each for each in CNPG_MAY if not reaches(name, *each)] == []
-    assert not reaches(name, (HERE, STRANGER), (HERE, POSTGRES), 8000)
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_nobody_else_in_the_namespace_is_reached_or_reaches(name: str) -> None:
+    known = everybody(name)
+    without = [each for each in rendered(name) if each["metadata"]["name"] != "default-deny"]
+    inward = Connection(source=known["gateway"], target=known["a neighbour"], port=8080)
+    outward = Connection(source=known["a neighbour"], target=known["outside"], port=443)
+
+    assert not may(inward, rendered(name))
+    assert not may(outward, rendered(name))
+    assert may(inward, without)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMESPACES if name not in ("production", "blue-green")])
-def test_a_database_of_one_pod_talks_to_nobody(name: str) -> None:
-    assert not any(reaches(name, here(POSTGRES), to, port) for _, to, port in [*MAY[:9], *CNPG_MAY[4:6]])
-
-
-@each_overlay
-def test_every_policy_is_about_pods_that_there_are(name: str) -> None:
-    there = [
-        {**each["spec"]["template"]["metadata"]["labels"]}
-        for each in overlay(name)
-        if "template" in each.get("spec", {})
-    ]
-    there += [POSTGRES for _ in having(overlay(name), "Cluster")]
-    there += [PROBE]  # comes and goes
-    for policy in having(overlay(name), "NetworkPolicy"):
-        assert any(selects(policy["spec"]["podSelector"], labels) for labels in there), policy["metadata"]["name"]
+@each_rendering
+def test_a_policy_less_is_noticed(name: str) -> None:
+    policies = having(rendered(name), "NetworkPolicy")
+    found = opened(name, policies)
+    for policy in (each for each in policies if each["metadata"]["name"] not in UNSEEN):
+        rest = [each for each in policies if each is not policy]
+        assert opened(name, rest) != found, policy["metadata"]["name"]
