@@ -3,7 +3,6 @@
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 
 from app.settings import Settings
 from tests.kube.rendered import K8S, Manifest, having, kustomization, one
+from tests.kube.test_steps import needs
 from tests.kube.tools import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -173,17 +173,6 @@ def test_a_namespace_enforces_the_restricted_standard_of_one_version(name: str) 
         assert re.fullmatch(r"v1\.\d+", labels[f"pod-security.kubernetes.io/{mode}-version"])
     others = [each for each in overlay(name) if each is not space]
     assert {each["metadata"].get("namespace") for each in others} == {NAMESPACES[name]}
-
-
-def needs(pod: Manifest) -> Iterator[tuple[str, str]]:
-    if account := pod.get("serviceAccountName"):
-        yield "ServiceAccount", account
-    for volume in pod.get("volumes", []):
-        if "secret" in volume:
-            yield "Secret", volume["secret"]["secretName"]
-    for container in pod["containers"]:
-        for source in container.get("envFrom", []):
-            yield "ConfigMap", source["configMapRef"]["name"]
 
 
 @each_overlay

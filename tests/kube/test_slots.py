@@ -22,7 +22,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def slots(copy: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [copy / OVERLAY / "slots", *words]
+    command = [str(copy / OVERLAY / "slots"), *words]
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=60, check=False
     )
