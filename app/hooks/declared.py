@@ -21,6 +21,7 @@ SENDERS: Mapping[str, Sender] = MappingProxyType(
     }
 )
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,62}")
+_LONG = re.compile(r"(?<=`)[^`]{16,}(?=`)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,8 @@ def _hook(name: str, raw: msgspec.Raw) -> Hook:
         entry = msgspec.json.decode(raw, type=_Entry)
         return Hook(name=name, kind=_kind(entry), source=_source(entry.source or name), keys=_keys(entry))
     except (msgspec.DecodeError, Refused, ValueError, OSError) as error:
-        raise ValueError(f"{name}: {error}") from None
+        # Of a key that there is not the name is repeated, and it may be a secret in the wrong place.
+        raise ValueError(f"{name}: {_LONG.sub('...', str(error))}") from None
 
 
 def _kind(entry: _Entry) -> str:

@@ -52,6 +52,7 @@ WRONG: list[tuple[Any, str]] = [
         "g: kind must be one of alertmanager, argocd, github, gitlab, standard",
     ),
     ({"g": {**GITHUB, "secert": CANARY}}, "g: Object contains unknown field `secert`"),
+    ({"g": {**GITHUB, CANARY: "x"}}, "g: Object contains unknown field `...`"),
     ({"g": {**GITHUB, "secrets": CANARY}}, "g: Expected `array`, got `str` - at `$.secrets`"),
     ({"g": CANARY}, "g: Expected `object`, got `str`"),
     ({"g": {"kind": "github"}}, "g: there is no secret"),
