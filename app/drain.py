@@ -21,7 +21,7 @@ from app.health import Beat
 from app.logs import log
 from app.metrics import Metrics
 from app.spool import Entry, Spool, Undecodable
-from app.store import Kept, Letter, Store
+from app.store import Kept, Letter, Store, settled
 
 GROUP = 4000  # events kept at once
 IDLE_SECONDS = 0.2  # between two looks at an empty spool
@@ -101,7 +101,8 @@ class Drain:
         """Commit; the letters are those that the database does not take."""
         if not found:
             return []
-        kept = await self._store.keep([one.event for one in found], False)  # noqa: FBT003
+        events = [one.event for one in found]
+        kept = settled(events, await self._store.keep(events, False))  # noqa: FBT003
         self._count(found, kept)
         if highest := max((one.seq for one in kept), default=0):
             self._on_kept(highest)

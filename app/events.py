@@ -74,7 +74,8 @@ class Identity(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event that can be kept. `time` is UTC, None where the client gave none; `data` is compact JSON text.
 
-    `received_at`: when it was answered, where that was before its commit.
+    `received_at`: when it was answered, where that was before its commit. `by_id`: whoever sends it means the same
+    event whenever the id is the same, whatever else has changed.
     """
 
     source: str
@@ -85,6 +86,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None
     identity: Identity | None
     received_at: datetime | None = None
+    by_id: bool = False
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ from app.errors import (
 from app.events import MAX_KEY, Event, Parser, Spooled, Stored
 from app.formats import JSON, NDJSON, Batch, media_type, read_json, read_ndjson
 from app.metrics import Metrics
-from app.store import Kept, Reader
+from app.store import Kept, Reader, settled
 from app.writer import GroupCommit
 
 LOOK_SECONDS = 1.0  # for the event that a duplicate repeats, after a commit that may have taken its time
@@ -121,12 +121,9 @@ class Ingest:
         await self._answer(send, submitted, await self._kept(submitted, wishes), wishes)
 
     async def deliver(self, send: Send, batch: Batch, size: int) -> None:
-        """Keep what a webhook told in a body of `size` bytes, and answer.
-
-        What bears an id that is taken is the same delivery once more, whatever else is in it by now.
-        """
+        """Keep what a webhook told in a body of `size` bytes, and answer."""
         submitted = Submitted(self, batch, size, self._submit(batch, size=size, strict=False))
-        await self._answer(send, submitted, await self._kept(submitted, _NO_WISHES, again=True), _NO_WISHES)
+        await self._answer(send, submitted, await self._kept(submitted, _NO_WISHES), _NO_WISHES)
 
     async def _answer(self, send: Send, submitted: Submitted, kept: Sequence[Kept], wishes: Wishes) -> None:
         status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
@@ -187,15 +184,10 @@ class Ingest:
         nothing.set_result(())
         return nothing
 
-    async def _kept(self, submitted: Submitted, wishes: Wishes, *, again: bool = False) -> Sequence[Kept]:
-        """What became of the events: committed, or spooled where the database is away.
-
-        `again`: an event whose id is taken is a duplicate, whatever its content.
-        """
+    async def _kept(self, submitted: Submitted, wishes: Wishes) -> Sequence[Kept]:
+        """What became of the events: committed, or spooled where the database is away."""
         try:
-            kept = await submitted.answer
-            if again:
-                kept = [Kept("duplicate", one.seq) if one.state == "conflict" else one for one in kept]
+            kept = settled(submitted.batch.events, await submitted.answer)
         except Unavailable as problem:
             if self._spool is None or wishes.final or not _database_is_away(problem):
                 raise

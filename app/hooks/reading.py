@@ -49,12 +49,12 @@ def _event(source: str, told: Told, body: bytes, place: int) -> Event:
     try:
         event = Parser().event(sent)
         if len((event.data or "").encode()) <= MAX_DATA:
-            return event
+            return replace(event, by_id=True)
         why = f"an event may have {MAX_EVENT_BYTES} bytes"
     except Refused as refused:
         why = refused.detail
     # All else was made to fit: only the data can be what is wrong.
-    return Parser().event(replace(sent, data=_left_out(body, why)))
+    return replace(Parser().event(replace(sent, data=_left_out(body, why))), by_id=True)
 
 
 def _shown(text: str) -> str:

@@ -30,6 +30,14 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
+def settled(events: Sequence[Event], kept: Sequence[Kept]) -> Sequence[Kept]:
+    """What became of events, where those that go by their id alone conflict with nothing."""
+    return [
+        Kept("duplicate", one.seq) if one.state == "conflict" and event.by_id else one
+        for event, one in zip(events, kept, strict=True)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Events in the order asked for. `next` is the position to go on from, None where the log is still empty;
@@ -245,4 +253,5 @@ __all__ = [
     "Store",
     "Stored",
     "Upkeep",
+    "settled",
 ]
