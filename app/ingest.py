@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app.auth import GRANT, Access, Grant
 from app.body import Bodies
 from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
@@ -19,6 +20,7 @@ from app.errors import (
     Conflict,
     Draining,
     Fault,
+    Forbidden,
     Invalid,
     Overloaded,
     Unavailable,
@@ -44,6 +46,7 @@ _CREATED = (
 )
 _PLAIN_PARSER = Parser()
 _CONFLICT = "another event with this source and id, but other content, is already kept"
+_NOT_ITS_SOURCE = "the token is not one for events of this source"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -87,11 +90,13 @@ class Submitted(NamedTuple):
 
 
 class Ingest:
-    """The handler. `max_events`: how many one request may carry. `spool` keeps what the database cannot take."""
+    """The handler. `access` decides who may write what. `max_events`: how many one request may carry. `spool`
+    keeps what the database cannot take."""
 
     def __init__(
         self,
         *,
+        access: Access,
         writer: GroupCommit[Event, Kept],
         reader: Reader,
         metrics: Metrics,
@@ -99,6 +104,7 @@ class Ingest:
         max_events: int,
         spool: GroupCommit[Event, Kept] | None = None,
     ) -> None:
+        self._access = access
         self._writer = writer
         self._spool = spool
         self._reader = reader
@@ -113,7 +119,7 @@ class Ingest:
         if scope["query_string"]:
             raise BadParameter("POST /events takes no parameters")
         wishes = _wishes(headers.get("content-type", ""), headers.get("prefer", ""))
-        submitted = scope.get(BEGUN) or await self._read(receive, headers, wishes)
+        submitted = scope.get(BEGUN) or await self._read(receive, headers, wishes, scope[GRANT])
         kept = await self._kept(submitted, wishes)
         status, answer, location = await self._receipt(submitted.batch, kept, strict=wishes.strict)
         lines = [(b"content-type", JSON.encode())]
@@ -131,15 +137,20 @@ class Ingest:
             return None
         if not _SPECIAL.isdisjoint(headers):
             return None
+        grant = self._access.grant(headers.get(b"authorization"), "write")
         batch = read_json(body, _PLAIN_PARSER, 1)
+        if not grant.may_write(batch.events[0].source):
+            return None
+        grant.take()
         return Submitted(self, batch, len(body), self._writer.submit(batch.events, size=len(body)))
 
-    async def _read(self, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
+    async def _read(self, receive: Receive, headers: Mapping[str, str], wishes: Wishes, grant: Grant) -> Submitted:
         parser = Parser(key=_key(headers.get("idempotency-key")))
         body = await self._bodies.read(
             receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
         )
-        batch = await self._events(body, wishes.media, parser)
+        batch = _permitted(await self._events(body, wishes.media, parser), grant)
+        grant.pay(len(batch.events) + len(batch.faults))
         self._metrics.rejected.inc(len(batch.faults))
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
@@ -240,6 +251,28 @@ def _wishes(content_type: str, prefer: str) -> Wishes:
     preferences = {one.strip().lower() for one in prefer.split(",")}
     return Wishes(
         media.strip(), strict="handling=strict" in preferences, committed="durability=committed" in preferences
+    )
+
+
+def _permitted(batch: Batch, grant: Grant) -> Batch:
+    """The batch without the events that are not the bearer's to send: they are rejected. Raises Forbidden."""
+    if grant.sources is None:
+        return batch
+    allowed = [grant.may_write(event.source) for event in batch.events]
+    if all(allowed):
+        return batch
+    refused = [
+        Fault(index=index, pointer="/source", detail=_NOT_ITS_SOURCE)
+        for index, may in zip(batch.indexes, allowed, strict=True)
+        if not may
+    ]
+    if batch.single:
+        raise Forbidden(_NOT_ITS_SOURCE, errors=refused)
+    return Batch(
+        [event for event, may in zip(batch.events, allowed, strict=True) if may],
+        [index for index, may in zip(batch.indexes, allowed, strict=True) if may],
+        [*batch.faults, *refused],
+        single=False,
     )
 
 

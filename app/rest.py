@@ -1,6 +1,8 @@
 """FastAPI: what serves all but the fast lanes, and describes those too."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -14,6 +16,7 @@ from app.edge import PROBLEM, body_of
 from app.errors import (
     BadParameter,
     Conflict,
+    Forbidden,
     Internal,
     Invalid,
     Malformed,
@@ -21,7 +24,9 @@ from app.errors import (
     NotFound,
     Overloaded,
     Problem,
+    TooFast,
     TooLarge,
+    Unauthorized,
     Unavailable,
     UnsupportedType,
 )
@@ -52,6 +57,9 @@ def rest_app(services: Services) -> FastAPI:
         description="Keep one event, an array of them, or one a line. The answer is the receipt.",
         responses=openapi.responses(
             BadParameter,
+            Unauthorized,
+            Forbidden,
+            TooFast,
             Malformed,
             Conflict,
             TooLarge,
@@ -83,7 +91,19 @@ def rest_app(services: Services) -> FastAPI:
         response_class=Response,
     )
     app.include_router(router)
+    app.openapi = partial(_with_tokens, app.openapi)  # type: ignore[method-assign]  # the way that FastAPI names
     return app
+
+
+def _with_tokens(described: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The description with what a token is for."""
+    document = described()
+    document["components"] = document.get("components", {}) | {"securitySchemes": openapi.SCHEMES}
+    for operations_ in document["paths"].values():
+        for operation in operations_.values():
+            if "events" in operation["tags"]:
+                operation["security"] = openapi.WITH_OR_WITHOUT
+    return document
 
 
 def probes_app(services: Services) -> FastAPI:

@@ -16,7 +16,12 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic redis                 |
+settings          | pydantic redis                 | tokens
+tokens            | msgspec                        |
+bucket            |                                |
+restricted        |                                | events query store
+auth              |                                | bucket errors query restricted store tokens
+keyring           | asyncio                        | auth health logs metrics tokens
 logs              | structlog                      |
 metrics           | prometheus                     | tally
 tally             | prometheus                     |
@@ -60,22 +65,23 @@ cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store spool
 notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
-ingest            | asyncio msgspec                | errors metrics events formats body writer store edge \
+ingest            | asyncio msgspec                | auth errors metrics events formats body writer store edge \
                                                      connection
-pages             | asyncio msgspec                | errors cache events formats query store edge connection
+pages             | asyncio msgspec                | auth errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
-api               | http msgspec                   | errors metrics formats query feed store health stream \
+api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | errors events formats query
 static            | http                           | errors
-edge              | asyncio msgspec                | errors logs metrics body health
+edge              | asyncio msgspec                | auth errors logs metrics body health
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache replicas store store.choice spool drain health notify \
-                                                     worker ingest pages api rest edge connection server
-background        | asyncio                        | settings logs metrics body feed store.choice drain health \
-                                                     replicas worker api rest connection edge main
+                                                     auth keyring cache replicas store store.choice spool drain \
+                                                     health notify worker ingest pages api rest edge connection \
+                                                     server
+background        | asyncio                        | auth settings logs metrics body feed store.choice drain \
+                                                     health replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
