@@ -43,7 +43,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sources: tuple[str, ...]
     expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    burst: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    burst: float | None = None
 
     @property
     def digest(self) -> bytes:
@@ -132,6 +132,6 @@ def _wrong(token: Token) -> str | None:
         return "scopes are some of write, read and admin"
     if not 0 < len(token.sources) <= MAX_SOURCES:
         return f"sources are 1 to {MAX_SOURCES} patterns; * alone stands for every source"
-    if token.burst is not None and token.rate is None:
-        return "burst needs a rate"
+    if token.burst is not None and (token.rate is None or token.burst < 1):
+        return "burst is at least 1, and needs a rate"
     return None

@@ -86,6 +86,7 @@ rest              | http                           | about errors api openapi ed
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
 backup            | sql                            | settings store
+mint              |                                | about tokens
 copy              | http msgspec                   |
 probe             |                                |
 probe.schedule    | msgspec                        | query
@@ -114,11 +115,11 @@ probe.report      |                                | probe.findings probe.verdic
 probe.timeline    |                                | probe probe.availability probe.history probe.verdict
 probe.progress    |                                |
 probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
-probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
-                                                     probe.html probe.ledger probe.progress probe.report \
+probe.command     | asyncio msgspec terminal       | about probe probe.client probe.conduct probe.faults \
+                                                     probe.history probe.html probe.ledger probe.progress probe.report \
                                                      probe.schedule probe.verdict
 cli               |                                | about settings main migrate background letters healthcheck \
-                                                     backup copy probe.command
+                                                     backup copy mint probe.command
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.
