@@ -271,7 +271,7 @@ def _permitted(batch: Batch, grant: Grant) -> Batch:
     return Batch(
         [event for event, may in zip(batch.events, allowed, strict=True) if may],
         [index for index, may in zip(batch.indexes, allowed, strict=True) if may],
-        [*batch.faults, *refused],
+        sorted((*batch.faults, *refused), key=lambda fault: fault.index or 0),
         single=False,
     )
 

@@ -116,8 +116,8 @@ probe.timeline    |                                | probe probe.availability pr
 probe.progress    |                                |
 probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
 probe.command     | asyncio msgspec terminal       | about probe probe.client probe.conduct probe.faults \
-                                                     probe.history probe.html probe.ledger probe.progress probe.report \
-                                                     probe.schedule probe.verdict
+                                                     probe.history probe.html probe.ledger probe.progress \
+                                                     probe.report probe.schedule probe.verdict
 cli               |                                | about settings main migrate background letters healthcheck \
                                                      backup copy mint probe.command
 """
