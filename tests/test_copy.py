@@ -1,5 +1,6 @@
 """Copying one collector into another: all of it, under the same ids, as often as one likes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import httpx
 import pytest
 
 from app import copy as copying
+from app.cli import main
 from app.copy import End, copy
+from tests.credentials import credential, lines
 from tests.probe.conftest import judged
 from tests.process import CollectorProcess
 
@@ -64,6 +67,34 @@ async def test_a_conflict_is_told_and_the_others_are_copied(tmp_path: Path) -> N
             assert copy(End(one.url), End(other.url), said.append) == 1
             assert "another event with this source and id" in said[0]
             assert said[-1] == "1 copied, 0 were there, 1 rejected"
+
+
+async def test_each_side_gets_its_own_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reads, writes = credential(scopes=("read",)), credential(scopes=("write",))
+    one = CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "one"), "TOKENS": lines(reads, credential())})
+    other = CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "other"), "TOKENS": writes.line})
+    with one, other:
+        await one.wait_until_ready()
+        await other.wait_until_ready()
+        words = ["copy", one.url, other.url]
+        assert left(words) == 1
+        assert "was answered 401" in capsys.readouterr().out
+        for end, who in (("from", reads), ("to", writes)):
+            file = tmp_path / end
+            file.write_text(f"{who.secret}\n")
+            words.append(f"--{end}-token-file={file}")
+        assert left(words) == 0
+        said = capsys.readouterr().out
+        assert "0 copied" in said
+        assert reads.secret not in said
+        words[-1] += ".not"
+        assert left(words) == 2
+
+
+def left(words: Sequence[str]) -> object:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return caught.value.code
 
 
 async def test_it_ends_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
