@@ -12,7 +12,7 @@ import pytest
 
 from tests.credentials import LONG_AGO, Credential, credential, lines
 from tests.faults.wire import Wire, request
-from tests.http.conftest import Settings
+from tests.http.conftest import NewPostgres, Settings
 from tests.http.following import frames_of, take
 from tests.http.serving import (
     DEADLINE,
@@ -259,6 +259,37 @@ async def test_a_page_in_memory_is_not_for_those_who_see_other_sources(guarded: 
             assert {one["source"].partition("-")[0] for one in found} == sees
     assert short == 12  # all but the first of each
     assert (await asked(TWIN))[0]  # it sees the same, and shares the page
+
+
+def test_a_page_in_redis_is_not_for_those_who_see_other_sources(
+    new_postgres: NewPostgres, migrated: str, redis_url: str
+) -> None:
+    env = {
+        "POSTGRES_CONNECTION_STRING": new_postgres(migrated),
+        "REDIS_URL": redis_url,
+        "TOKENS": lines(*DECLARED),
+    }
+    with running(env) as one, running(env) as other, client_of(one) as here, client_of(other) as there:
+
+        def sources(client: httpx.Client, who: Credential, limit: int = 100) -> set[str]:
+            answer = client.get("/events", params={"limit": str(limit)}, headers=who.headers)
+            return {event["source"] for event in answer.json()}
+
+        def found() -> float:
+            return samples(there)["collector_shared_pages_total", frozenset({("outcome", "found")})]
+
+        def shared(limit: int) -> bool:
+            """Whether a page that one has read was given by the other, from Redis, to who may see the same."""
+            assert sources(here, RIGHT, limit) == {MINE}
+            before = found()
+            assert sources(there, OTHER_SOURCE, limit) == {THEIRS}
+            assert found() == before
+            assert sources(there, RIGHT, limit) == {MINE}
+            return found() > before
+
+        post(here, [event(MINE), event(THEIRS)], Authorization=EVERYTHING.bearer)
+        limits = iter(range(2, 1000))  # another page each time, which none of them has in memory
+        wait_until(lambda: shared(next(limits)), "a page that was shared")
 
 
 async def test_pages_and_their_links_stay_within_what_may_be_seen(guarded: CollectorProcess) -> None:
