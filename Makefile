@@ -5,10 +5,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image publish version test check bench drills drills-teeth format install lock audit workflows clean
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST))) # every target but the stamps
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
 	@$(BIN)/collector serve $(ARGS)
@@ -21,6 +21,16 @@ publish: ## Build the image for amd64 and arm64, with SBOM and provenance, and p
 	docker buildx build $(build-args) --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max \
 	  --tag $(published):$(version) --push --metadata-file dist/image.json $(ARGS) .
 
+chart: ## Package the chart (deploy/helm/collector) in dist; needs Helm
+	$(need-helm)
+	@$(HELM) package deploy/helm/collector --destination dist
+
+chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; for a release
+	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS)
+
+chart-docs: .venv/.dev ## Make the table of values in the chart's README, from its values.yaml
+	@$(BIN)/python -m tests.kube.chart_docs
+
 version: ## Print the version
 	@echo $(version)
 
@@ -32,6 +42,9 @@ up: image ## Start everything in containers, wait for it, and print where it is 
 down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes it)
 	@cd deploy/compose && docker compose --profile '*' down --remove-orphans $(ARGS)
 
+k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); needs Docker, k3d and kubectl
+	@deploy/k8s/overlays/k3d/up
+
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
 	@$(BIN)/pytest $(ARGS)
 
@@ -41,13 +54,19 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
 
+check-deploy: .venv/.dev ## Render and check every manifest and the chart; builds the tools for it in .tools, needs Go
+	@$(BIN)/python -m tests.kube $(ARGS)
+
 bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: some minutes, not an hour)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 drills: .venv/.dev ## Break everything under load, and judge by `collector probe` (ARGS=--short: two minutes)
 	@$(BIN)/python -m tests.drills $(ARGS)
 
-drills-teeth: .venv/.dev ## Plant eight bugs, one after the other: a drill has to notice each (ARGS=--control)
+drills-compose: .venv/.dev ## The same with deploy/compose: kill, roll out, reboot (ARGS=--short); needs Docker
+	@$(BIN)/python -m tests.drills --rig compose $(ARGS)
+
+drills-teeth: .venv/.dev ## Plant eight bugs: a drill has to notice each (ARGS=--control, ARGS="--rig compose")
 	@$(BIN)/python -m tests.drills.teeth $(ARGS)
 
 format: .venv/.dev ## Format the code and mend what the linter can mend
@@ -71,14 +90,17 @@ workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go a
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	uvx zizmor@1.32 --offline .github/workflows
 
-clean: ## Remove .venv, caches and builds; data stays
-	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+clean: ## Remove .venv, .tools, caches and builds; data stays
+	@rm -rf .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 IMAGE ?= collector:latest
 of-pyproject = $(shell sed -n 's/^$(1) = "\(.*\)"$$/\1/p' pyproject.toml)
 version = $(call of-pyproject,version)
 published = $(call of-pyproject,image)
+CHARTS ?= oci://$(dir $(published))charts
+# Any Helm packages and pushes; the one that the chart is checked with comes first, if `make check-deploy` built it.
+HELM ?= $(firstword $(wildcard .tools/bin/helm-*/helm) helm)
 revision = $(shell git rev-parse HEAD 2>/dev/null)
 build-args = --build-arg VERSION=$(version) --build-arg REVISION=$(revision) --build-arg SOURCE=$(call of-pyproject,Repository)
 
@@ -110,6 +132,7 @@ compile = uv pip compile --quiet pyproject.toml --universal --python-version 3.1
 
 too-old = Python 3.11 or newer is needed and $(PYTHON) is $(or $(shell $(PYTHON) -V 2>/dev/null),not there): name another, as in make run PYTHON=python3.13
 no-venv = $(PYTHON) cannot make virtual environments: apt install $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') (or install uv)
+need-helm = $(if $(call succeeds,$(HELM) version),,$(error This needs Helm: https://helm.sh/docs/intro/install))
 need-uv = $(if $(uv),,$(error This needs uv: pipx install uv))
 
 uv = $(call succeeds,uv --version)

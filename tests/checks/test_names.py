@@ -23,10 +23,16 @@ ONCE = {
 MAY_SAY = {
     "pyproject.toml": {"version", "repository", "image"},
     "CHANGELOG.md": {"version"},
+    # Held to it by tests/kube/test_overlays.py.
+    "deploy/k8s/base/kustomization.yaml": {"version", "image"},
+    "deploy/k8s/overlays/blue-green/slots.yaml": {"version", "image"},
+    "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
+    "deploy/helm/collector/values.yaml": {"image"},
+    "deploy/helm/collector/README.md": {"image"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }
-NOT_OURS = {".git", ".hypothesis", ".venv", "__pycache__", "data", "dist"}
+NOT_OURS = {".git", ".hypothesis", ".tools", ".venv", "__pycache__", "data", "dist"}
 
 
 def texts() -> dict[str, str]:

@@ -1,0 +1,48 @@
+"""`make check-deploy`: makes the tools and schemas that are missing, then runs the tests of this folder."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from tests.kube import schemas
+from tests.kube.tools import TOOLS, NotHere, NotInstalled, go, install, tool
+
+
+def main(arguments: list[str]) -> int:
+    """Give pytest's status, or 1 where Go is here and could not make something."""
+    missing = [reason for what, make in _unmade() if (reason := _made(what, make))]
+    if missing and go() is not None:
+        return 1
+    if not missing:
+        os.environ["NEED_TOOLS"] = "1"  # what is here has to run: nothing is skipped
+    return int(pytest.main(["-q", "tests/kube", *arguments]))
+
+
+def _unmade() -> Iterator[tuple[str, Callable[[], object]]]:
+    for name in TOOLS:
+        try:
+            tool(name)
+        except NotHere:
+            yield f"{name} {TOOLS[name].version}", partial(install, name)
+    for module in schemas.MODULES:
+        if not module.folder.is_dir():
+            yield f"schemas of {module.path} {module.version}", partial(schemas.make, module)
+
+
+def _made(what: str, make: Callable[[], object]) -> str | None:
+    started = time.monotonic()
+    try:
+        make()
+    except (NotHere, NotInstalled) as reason:
+        print(f"check-deploy: {reason}", file=sys.stderr, flush=True)
+        return str(reason)
+    print(f"check-deploy: made {what} in {time.monotonic() - started:.0f} s", flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""What the chart refuses with a sentence, each beside the nearest that it takes."""
+
+import pytest
+
+from tests.kube.charts import BACKUP, CNPG, EXISTING, FROM_STORE, KEDA, REDIS, ROUTE, SCALED, Values
+from tests.kube.rendered import RenderError, chart, having
+
+# What is refused, by which words of the sentence, and the change that makes it right.
+REFUSED: dict[str, tuple[Values, str, Values]] = {
+    "embedded-replicas": ({"replicas": 2}, "one file for one process", {"replicas": 1}),
+    "embedded-scaled": ({"autoscaling.enabled": True}, "one file for one process", SCALED),
+    "no-host": ({**EXISTING, "database.existing.host": ""}, r"needs database\.existing\.host", EXISTING),
+    "no-secret": ({**EXISTING, "database.existing.secret.name": ""}, r"needs .*secret\.name", EXISTING),
+    "no-store": ({**FROM_STORE, "database.existing.externalSecret.store": ""}, "store and remoteKey", FROM_STORE),
+    "no-key": ({**FROM_STORE, "database.existing.externalSecret.remoteKey": ""}, "store and remote", FROM_STORE),
+    "two-instances": (
+        {**CNPG, "database.cnpg.instances": 2},
+        "refuse every write",
+        {"database.cnpg.instances": 1},
+    ),
+    "no-object-store": (BACKUP, "needs objectStore", {"database.cnpg.backup.objectStore": "here"}),
+    "no-redis": (REDIS, r"needs redis\.existing\.url", {"redis.existing.url": "redis://r:6379/0"}),
+    "two-redis": (
+        {**REDIS, "redis.existing.url": "redis://r:6379/0", "redis.existing.secret.name": "redis"},
+        "give one of them",
+        {"redis.existing.url": ""},
+    ),
+    "spool-above-memory": (
+        {"redis.mode": "statefulset", "settings.SPOOL_MAX_MIB": 769},
+        r"SPOOL_MAX_MIB \(769\) is more than redis\.statefulset\.maxmemoryMiB \(768\)",
+        {"settings.SPOOL_MAX_MIB": 768},
+    ),
+    "default-spool-above-memory": (
+        {"redis.mode": "statefulset", "redis.statefulset.maxmemoryMiB": 511},
+        r"SPOOL_MAX_MIB \(512\)",
+        {"redis.statefulset.maxmemoryMiB": 512},
+    ),
+    "min-above-max": ({**SCALED, "autoscaling.min": 11}, r"min \(11\) is above", {"autoscaling.min": 10}),
+    "keda-alone": (
+        {**KEDA, "autoscaling.enabled": False},
+        r"nothing without autoscaling\.enabled",
+        {"autoscaling.keda.enabled": False},
+    ),
+    "keda-of-nobody": (KEDA, r"needs autoscaling\.keda\.prom", {"autoscaling.keda.prometheus": "http://p:9090"}),
+    # 10 + 29 + 5 seconds are below 45, 10 + 30 + 5 are not.
+    "leaving-too-long": ({"leaving.gracefulSeconds": 30}, "up to 45 s", {"leaving.gracefulSeconds": 29}),
+    "drain-too-long": ({"leaving.drainSeconds": 20}, "would be killed", {"leaving.drainSeconds": 19.5}),
+    "grace-too-short": (
+        {"leaving.terminationGracePeriodSeconds": 35},
+        "terminationGracePeriodSeconds has to be above",
+        {"leaving.terminationGracePeriodSeconds": 36},
+    ),
+    # (replicas + 1) x 10 + (1 worker + 1) x 8 + 2 for the migration, of 100 - 3 - 10: six need 88, five 78.
+    "connections": ({**EXISTING, "replicas": 6}, "88 connections and PostgreSQL has 87", {"replicas": 5}),
+    "connections-of-max": (
+        {**SCALED, "database.connections.max": 140},
+        r"128 connections and PostgreSQL has 127.*autoscaling\.max",
+        {"database.connections.max": 141},
+    ),
+    "connections-of-cnpg": ({**CNPG, "replicas": 6}, "88 connections", {"settings.POSTGRES_POOL_SIZE": 4}),
+    "connections-blue-green": (
+        {**EXISTING, "replicas": 3, "database.connections.blueGreen": True},
+        "116 connections",
+        {"database.connections.blueGreen": False},
+    ),
+    "connections-headroom": (
+        {**EXISTING, "replicas": 5, "database.connections.headroom": 20},
+        "PostgreSQL has 77",
+        {"database.connections.headroom": 19},
+    ),
+    "connections-of-workers": ({**EXISTING, "worker.replicas": 8}, "94 connections", {"worker.replicas": 7}),
+    # KEDA may start a second worker: 126 + 8.
+    "connections-of-keda": (
+        {**KEDA, "autoscaling.keda.prometheus": "http://p:9090", "database.connections.max": 148},
+        "136 connections and PostgreSQL has 135",
+        {"database.connections.max": 149},
+    ),
+    "hook-before-database": (
+        {**CNPG, "migrations.mode": "helmHook"},
+        "take job or argo",
+        {"migrations.mode": "job"},
+    ),
+    "hook-before-secret": (
+        {**FROM_STORE, "migrations.mode": "helmHook"},
+        "take job or argoSync",
+        {"migrations.mode": "argoSync"},
+    ),
+    "public-route": ({**ROUTE, "gateway.anonymous": False}, r"asks nobody for a token", ROUTE),
+    "route-of-no-gateway": ({**ROUTE, "gateway.name": ""}, r"needs gateway\.name", ROUTE),
+}
+
+
+@pytest.mark.parametrize(("wrong", "sentence", "change"), REFUSED.values(), ids=REFUSED)
+def test_what_would_lose_events_or_never_run_is_refused(wrong: Values, sentence: str, change: Values) -> None:
+    with pytest.raises(RenderError, match=sentence):
+        chart(set=wrong)
+
+    assert having(chart(set={**wrong, **change}), "Deployment")
