@@ -9,7 +9,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app import openapi, query
-from app.errors import BadParameter, CursorGone, NotAcceptable, NotFound, Overloaded, Unavailable
+from app.auth import GRANT, Access, Grant
+from app.errors import (
+    BadParameter,
+    CursorGone,
+    Forbidden,
+    NotAcceptable,
+    NotFound,
+    Overloaded,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+)
 from app.feed import Feed
 from app.formats import JSON, NDJSON, accepted, write_csv, write_ndjson
 from app.health import Loops, Readiness
@@ -26,6 +37,7 @@ _encode = msgspec.json.Encoder().encode
 class Services:
     """What the routes are made of."""
 
+    access: Access
     reader: Reader
     feed: Feed
     loops: Loops
@@ -39,7 +51,7 @@ class Services:
 def routes(services: Services) -> APIRouter:
     """Every route but POST /events."""
     router = APIRouter()
-    reading = (BadParameter, Unavailable)
+    reading = (BadParameter, Unauthorized, Forbidden, TooFast, Unavailable)
     api = _Api(services)
 
     def get(path: str, handler: Callable[[Request], Awaitable[Response]], **words: object) -> None:
@@ -135,7 +147,7 @@ class _Api:
         """Read events, newest first. Sent with `Accept: application/x-ndjson` or `text/csv`: all that match."""
         media = accepted(request.headers.get("accept", "*/*"))
         asked = query.page_query(request.query_params.multi_items(), self._services.now, unlimited=True)
-        pages = self._services.reader.scan(asked)
+        pages = self._reader(request).scan(asked)
         first = await anext(pages)  # before the answer begins: what goes wrong here still has a status
         headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
         return StreamingResponse(_written(first, pages, media), media_type=media, headers=headers)
@@ -144,7 +156,7 @@ class _Api:
         """Read one event."""
         query.no_query(request.query_params.multi_items())
         seq = query.cursor(request.path_params["seq"])
-        found = None if seq is None else await self._services.reader.event(seq)
+        found = None if seq is None else await self._reader(request).event(seq)
         if found is None:
             raise NotFound("no event has this number, or retention has dropped it")
         return Response(_encode(found), media_type=JSON)
@@ -152,17 +164,17 @@ class _Api:
     async def sources(self, request: Request) -> Response:
         """Who sent events: first seen, last seen, how many are kept."""
         wanted = query.sources_query(request.query_params.multi_items())
-        return Response(_encode(await self._services.reader.sources(wanted)), media_type=JSON)
+        return Response(_encode(await self._reader(request).sources(wanted)), media_type=JSON)
 
     async def stats(self, request: Request) -> Response:
         """Count events by the time they happened."""
         asked = query.stats_query(request.query_params.multi_items(), self._services.now)
-        counts = await self._services.reader.counts(asked)
+        counts = await self._reader(request).counts(asked)
         return Response(_encode(_series(asked, counts)), media_type=JSON)
 
     async def stream(self, request: Request) -> Response:
         """Follow events as they are committed. Resumes after `Last-Event-ID`, else after `cursor`, else now."""
-        services = self._services
+        services, reader, grant = self._services, self._reader(request), _granted(request)
         asked = query.stream_query(request.query_params.multi_items(), services.now)
         resume = query.cursor(request.headers.get("last-event-id") or None)
         if services.metrics.streams_open >= services.max_streams:
@@ -170,9 +182,9 @@ class _Api:
         cursor = resume if resume is not None else asked.cursor
         if cursor is None:
             # Known before the answer begins: what is posted after that is in the stream.
-            cursor = await services.reader.head()
+            cursor = await reader.head()
         lag = Lag(services.stream_lag, services.metrics.gaps.inc)
-        frames = stream(services.reader, services.feed, asked, cursor, lag)
+        frames = stream(reader, services.feed, asked, cursor, lag, allowed=lambda: services.access.holds(grant))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(self._counted(frames), media_type="text/event-stream", headers=headers)
 
@@ -199,10 +211,18 @@ class _Api:
             return RedirectResponse("docs")
         return static(f"docs/{request.path_params.get('name', 'index.html')}")
 
+    def _reader(self, request: Request) -> Reader:
+        return _granted(request).reader(self._services.reader)
+
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         with self._services.metrics.stream():
             async for frame in frames:
                 yield frame
+
+
+def _granted(request: Request) -> Grant:
+    grant: Grant = request.scope[GRANT]
+    return grant
 
 
 async def _written(first: Page, pages: AsyncIterator[Page], media: str) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 
 from app.api import Services
+from app.auth import OpenAccess
 from app.body import Bodies
 from app.connection import Shortcuts
 from app.drain import Drain
@@ -40,8 +41,10 @@ class Worker:
         self.replicas = open_replicas(settings, self.store, self.metrics)
         self._settings = settings
         self._letters = "not counted yet"
+        access = OpenAccess()  # to probes and metrics, which need no token
         app: App = probes_app(
             Services(
+                access=access,
                 reader=self.store.reader,
                 feed=Feed(),
                 loops=self.loops,
@@ -56,6 +59,7 @@ class Worker:
         self.app: App = Edge(
             lanes={},
             app=app,
+            access=access,
             readiness=self.readiness,
             metrics=self.metrics,
             refusals=self.refusals,

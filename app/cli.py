@@ -1,6 +1,7 @@
 """The command: `collector serve | worker | migrate | …`, see USAGE. Each imports what it needs."""
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,13 +16,14 @@ commands:
   migrate    bring the database's schema to what this version needs, then exit
   dead-letters list|replay [--id ID]...
              what the spool took and the database did not: show it, or try to store it again
+  token new  make a token, and the entry by which a collector knows it
   healthcheck
              ask the process on this machine's PORT whether it can keep an event; exit code 0: yes, 1: no
   backup FILE
              write the embedded database, as it is now, to a file; the collector may go on serving
   restore FILE
              put such a file in the place of the embedded database; the collector has to be stopped
-  copy FROM TO
+  copy FROM TO [--from-token-file FILE] [--to-token-file FILE]
              copy every event of the collector at one URL into the one at another, ids kept; may be repeated
   probe      load a collector, remember what it promised, read everything back, and judge
   probe verify
@@ -32,6 +34,7 @@ commands:
 `{NAME} --version` prints the version."""
 
 _ABOUT = {
+    "copy": "Copy every event of one collector into another, ids kept. It may be ended and begun again.",
     "serve": "Serve the collector until SIGTERM (drains, then leaves) or Ctrl-C (stops at once).",
     "worker": "Drain the spool into PostgreSQL, and keep the log in shape, until SIGTERM or Ctrl-C.",
     "healthcheck": "Ask what listens on HOST and PORT whether it can keep an event. Exit code 0: yes, 1: no.",
@@ -59,10 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(NAME, VERSION)
         sys.exit(0)
     name, *options = words
-    if name == "probe":
-        sys.exit(_probe(options))
-    if name == "copy":
-        sys.exit(_copy(options))
+    without_settings = {"probe": _probe, "token": _token, "copy": _copy}
+    if name in without_settings:
+        sys.exit(without_settings[name](options))
     if name in ("backup", "restore"):
         file, options = _file(options)
         if file is None and "--help" not in options:
@@ -131,12 +133,32 @@ def _restore(settings: Settings, file: Path) -> int:
 
 
 def _copy(words: Sequence[str]) -> int:
-    urls = [word.rstrip("/") for word in words]
-    if len(urls) != 2 or not all(url.startswith(("http://", "https://")) for url in urls):
+    parser = ArgumentParser(prog=f"{NAME} copy", description=_ABOUT["copy"], allow_abbrev=False)
+    for end in ("from", "to"):
+        parser.add_argument(end, metavar=end.upper(), help="the URL of a collector, like http://one:8080")
+    for end in ("from", "to"):
+        parser.add_argument(
+            f"--{end}-token-file", metavar="FILE", type=Path, help="the token for it, if it has any"
+        )
+    asked = vars(parser.parse_args(words))
+    urls = [asked[end].rstrip("/") for end in ("from", "to")]
+    if not all(url.startswith(("http://", "https://")) for url in urls):
         return _wrong(f"copy: from which URL to which? `{NAME} copy http://one:8080 http://other:8080`")
-    from app.copy import copy  # noqa: PLC0415
+    from app.copy import End, copy  # noqa: PLC0415
 
-    return copy(urls[0], urls[1], print)
+    try:
+        tokens = [asked[name] and asked[name].read_text().strip() for name in ("from_token_file", "to_token_file")]
+    except OSError as error:
+        return _wrong(f"copy: cannot read {error.filename}: {error.strerror}")
+    return copy(End(urls[0], tokens[0]), End(urls[1], tokens[1]), print)
+
+
+def _token(words: Sequence[str]) -> int:
+    if not words or words[0] != "new":
+        return _wrong(f"token: there is `{NAME} token new`; its --help says how")
+    from app.mint import mint  # noqa: PLC0415
+
+    return mint(words[1:], print, lambda line: print(line, file=sys.stderr))
 
 
 def _probe(words: Sequence[str]) -> int:

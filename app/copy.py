@@ -57,7 +57,20 @@ class _Tally:
         return f"{self.accepted} copied, {self.duplicates} were there, {self.rejected} rejected"
 
 
-def copy(source: str, target: str, say: Say) -> int:
+@dataclass(frozen=True, slots=True)
+class End:
+    """A collector: its URL, and the token for it, if it asks for one."""
+
+    url: str
+    token: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Who asks."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+
+def copy(source: End, target: End, say: Say) -> int:
     """Copy all events, oldest first. Returns the exit code: 0 done, 1 not all is there; `say` gets lines."""
     tally = _Tally()
     try:
@@ -75,10 +88,10 @@ def copy(source: str, target: str, say: Say) -> int:
     return 1 if tally.rejected else 0
 
 
-def _pages(client: httpx.Client, source: str) -> Iterator[list[msgspec.Raw]]:
-    url = httpx.URL(f"{source}/events", params={"order": "asc", "limit": PAGE})
+def _pages(client: httpx.Client, source: End) -> Iterator[list[msgspec.Raw]]:
+    url = httpx.URL(f"{source.url}/events", params={"order": "asc", "limit": PAGE})
     while True:
-        answer = _asked(client, client.build_request("GET", url))
+        answer = _asked(client, client.build_request("GET", url, headers=source.headers))
         events = _decode_page(answer.content)
         if not events:
             return
@@ -100,8 +113,9 @@ def _parts(page: Sequence[msgspec.Raw]) -> Iterator[list[bytes]]:
     yield part
 
 
-def _send(client: httpx.Client, target: str, part: Sequence[bytes], tally: _Tally, say: Say) -> None:
-    request = client.build_request("POST", f"{target}/events", content=b"\n".join(part), headers=COMMITTED)
+def _send(client: httpx.Client, target: End, part: Sequence[bytes], tally: _Tally, say: Say) -> None:
+    headers = COMMITTED | target.headers
+    request = client.build_request("POST", f"{target.url}/events", content=b"\n".join(part), headers=headers)
     receipt = _decode_receipt(_asked(client, request).content)
     tally.accepted += receipt.accepted
     tally.duplicates += receipt.duplicates

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from app.auth import GRANT, NOBODY, Access, Grant, needed
 from app.body import ClientGone
 from app.errors import BadParameter, Draining, HeadersTooLarge, Internal, Problem, Unavailable
 from app.health import Readiness
@@ -63,14 +64,15 @@ class RequestIds:
 
 
 class Edge:
-    """Gives what has a lane of its own, by method and path, to that lane, and all else to `app`; turns what they
-    raise into problems. `verbose`: a line of debug for every request."""
+    """Asks `access` who may come in; gives what has a lane of its own, by method and path, to that lane, and all
+    else to `app`; turns what they raise into problems. `verbose`: a line of debug for every request."""
 
     def __init__(
         self,
         *,
         lanes: Mapping[tuple[str, str], App],
         app: App,
+        access: Access,
         readiness: Readiness,
         metrics: Metrics,
         refusals: Refusals,
@@ -79,6 +81,7 @@ class Edge:
     ) -> None:
         self._lanes = lanes
         self._app = app
+        self._access = access
         self._readiness = readiness
         self._metrics = metrics
         self._refusals = refusals
@@ -92,6 +95,7 @@ class Edge:
         lane = self._lanes.get((scope["method"], scope["path"]), self._app)
         try:
             _refuse_odd(scope)
+            scope[GRANT] = self._granted(scope)
             await lane(scope, receive, exchange.pass_on)
             if problem := scope.get(PROBLEM):
                 self._note(exchange, problem)
@@ -106,6 +110,16 @@ class Edge:
             self._note_bug(exchange, error)
             await self._answer(exchange, Internal())
         self._count(exchange, time.perf_counter() - start, scope["path"] if lane is not self._app else None)
+
+    def _granted(self, scope: Scope) -> Grant:
+        wanted = needed(scope["method"], scope["path"])
+        if wanted is None:
+            return NOBODY
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        grant = self._access.grant(given[0] if len(given) == 1 else None, wanted)
+        if scope.get(BEGUN) is None:  # else its shortcut has counted it
+            grant.take()
+        return grant
 
     def _note(self, exchange: _Exchange, problem: Problem) -> None:
         if isinstance(problem, Unavailable):

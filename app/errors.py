@@ -84,6 +84,19 @@ class BadSignature(Problem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Signature"}
 
 
+class Unauthorized(Problem):
+    """This needs a token that is known and has not expired."""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    """The token is not one for this."""
+
+    status = 403
+
+
 class NotFound(Problem):
     """There is nothing here."""
 
@@ -135,6 +148,23 @@ class Invalid(Problem):
     """Nothing was kept: no event in the body can be."""
 
     status = 422
+
+
+class TooFast(Problem):
+    """The token's rate is used up: send the same again, later."""
+
+    status = 429
+    retryable = True
+    retry_after = 1
+
+    def __init__(self, detail: str = "", *, seconds: int = 1) -> None:
+        """`seconds`: until the same may be sent again."""
+        super().__init__(detail)
+        self.seconds = seconds
+
+    def header_lines(self) -> dict[str, str]:
+        """Headers that go with the document."""
+        return super().header_lines() | {"Retry-After": str(self.seconds)}
 
 
 class HeadersTooLarge(Problem):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app import cloudevents
+from app.auth import GRANT, Access, Grant
 from app.body import Bodies
 from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
@@ -20,6 +21,7 @@ from app.errors import (
     Conflict,
     Draining,
     Fault,
+    Forbidden,
     Invalid,
     Overloaded,
     Unavailable,
@@ -44,6 +46,7 @@ _CREATED = (
 )
 _PLAIN_PARSER = Parser()
 _CONFLICT = "another event with this source and id, but other content, is already kept"
+_NOT_ITS_SOURCE = "the token is not one for events of this source"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -90,11 +93,13 @@ class Submitted(NamedTuple):
 
 
 class Ingest:
-    """The handler. `max_events`: how many one request may carry. `spool` keeps what the database cannot take."""
+    """The handler. `access` decides who may write what. `max_events`: how many one request may carry. `spool`
+    keeps what the database cannot take."""
 
     def __init__(
         self,
         *,
+        access: Access,
         writer: GroupCommit[Event, Kept],
         reader: Reader,
         metrics: Metrics,
@@ -102,6 +107,7 @@ class Ingest:
         max_events: int,
         spool: GroupCommit[Event, Kept] | None = None,
     ) -> None:
+        self._access = access
         self._writer = writer
         self._spool = spool
         self._reader = reader
@@ -142,7 +148,11 @@ class Ingest:
             return None
         if not _SPECIAL.isdisjoint(headers):
             return None
+        grant = self._access.grant(headers.get(b"authorization"), "write")
         batch = read_json(body, _PLAIN_PARSER, 1)
+        if not grant.may_write(batch.events[0].source):
+            return None
+        grant.take()
         return Submitted(self, batch, len(body), self._writer.submit(batch.events, size=len(body)))
 
     async def _read(self, scope: Scope, receive: Receive, headers: Mapping[str, str], wishes: Wishes) -> Submitted:
@@ -150,7 +160,8 @@ class Ingest:
         body = await self._bodies.read(
             receive, length=headers.get("content-length"), encoding=headers.get("content-encoding")
         )
-        batch = await self.aside(read, body)
+        batch = _permitted(await self.aside(read, body), scope[GRANT])
+        scope[GRANT].pay(len(batch.events) + len(batch.faults))
         self._metrics.rejected.inc(len(batch.faults))
         if wishes.strict and batch.faults:
             raise Invalid("nothing was kept: the batch is all or nothing", errors=batch.faults)
@@ -264,6 +275,28 @@ def _wishes(content_type: str, prefer: str, *, binary: bool) -> Wishes:
         raise UnsupportedType(f"Content-Type must be one of {', '.join(MEDIA)}, in UTF-8")
     preferences = {one.strip().lower() for one in prefer.split(",")}
     return Wishes(media, strict="handling=strict" in preferences, committed="durability=committed" in preferences)
+
+
+def _permitted(batch: Batch, grant: Grant) -> Batch:
+    """The batch without the events that are not the bearer's to send: they are rejected. Raises Forbidden."""
+    if grant.sources is None:
+        return batch
+    allowed = [grant.may_write(event.source) for event in batch.events]
+    if all(allowed):
+        return batch
+    refused = [
+        Fault(index=index, pointer="/source", detail=_NOT_ITS_SOURCE)
+        for index, may in zip(batch.indexes, allowed, strict=True)
+        if not may
+    ]
+    if batch.single:
+        raise Forbidden(_NOT_ITS_SOURCE, errors=refused)
+    return Batch(
+        [event for event, may in zip(batch.events, allowed, strict=True) if may],
+        [index for index, may in zip(batch.indexes, allowed, strict=True) if may],
+        sorted((*batch.faults, *refused), key=lambda fault: fault.index or 0),
+        single=False,
+    )
 
 
 def _database_is_away(problem: Unavailable) -> bool:

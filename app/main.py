@@ -14,6 +14,7 @@ import uvloop
 
 from app.about import VERSION
 from app.api import Services
+from app.auth import Access
 from app.body import Bodies
 from app.cache import Pages
 from app.connection import Shortcuts, Stall
@@ -25,6 +26,7 @@ from app.health import Loops, Readiness
 from app.hooks.declared import declared
 from app.hooks.lane import HookLane
 from app.ingest import Ingest
+from app.keyring import Follow, open_access
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
 from app.notify import notify
@@ -56,6 +58,7 @@ class Collector:
 
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics(settings.metric_sources)
+        self.access, self._follow_tokens = _open_access(settings, self.metrics)
         self.store = open_store(settings, self.metrics.unreplicated.inc)
         self.spool = open_spool(settings, self.metrics)
         self.readiness = Readiness(self.store, self.metrics, self.spool)
@@ -78,6 +81,7 @@ class Collector:
         self.app: App = Edge(
             lanes={("POST", "/events"): ingest, ("GET", "/events"): pages, **self._hooks(ingest)},
             app=rest,
+            access=self.access,
             readiness=self.readiness,
             metrics=self.metrics,
             refusals=self.refusals,
@@ -102,6 +106,8 @@ class Collector:
         )
         if self.replicas.run is not None:
             self.loops.start("redis", self.replicas.run, deadline=30)
+        if self._follow_tokens is not None:
+            self.loops.start("tokens", self._follow_tokens, deadline=60)
         self.loops.start("refusals", lambda beat: tell(self.refusals, beat), deadline=15)
         if self.spool and self._settings.postgres_connection_string is None:
             self._start_drain(self.spool)
@@ -174,6 +180,7 @@ class Collector:
 
     def _ingest(self) -> Ingest:
         return Ingest(
+            access=self.access,
             writer=self.writer,
             reader=self.store.reader,
             metrics=self.metrics,
@@ -192,6 +199,7 @@ class Collector:
 
     def _page_lane(self, services: Services, exports: App) -> PageLane:
         return PageLane(
+            access=self.access,
             reader=self.store.reader,
             pages=Pages(self.store.version),
             shelf=self.replicas.shelf,
@@ -202,6 +210,7 @@ class Collector:
 
     def _services(self) -> Services:
         return Services(
+            access=self.access,
             reader=self.store.reader,
             feed=self.feed,
             loops=self.loops,
@@ -210,6 +219,11 @@ class Collector:
             max_streams=self._settings.max_streams,
             stream_lag=self._settings.stream_lag_seconds,
         )
+
+
+def _open_access(settings: Settings, metrics: Metrics) -> tuple[Access, Follow | None]:
+    tokens = None if settings.tokens is None else settings.tokens.get_secret_value()
+    return open_access(tokens, settings.tokens_file, metrics)
 
 
 def open_spool(settings: Settings, metrics: Metrics) -> "Spool | None":

@@ -58,6 +58,13 @@ class Metrics:
         self.stalled = Counter(
             "collector_stalled_clients", "Clients cut off since they took nothing.", registry=registry
         )
+        # Who may come in.
+        self.tokens = Gauge("collector_tokens", "Tokens that are declared.", registry=registry)
+        self.tokens_stale = Gauge(
+            "collector_tokens_stale",
+            "1 while the file of tokens cannot be used and those that it had before are.",
+            registry=registry,
+        )
         # The writer.
         self.commit_seconds = Histogram(
             "collector_commit_duration_seconds",

@@ -192,6 +192,10 @@ def post_body() -> dict[str, Any]:
 
 
 EXPORTS = (NDJSON, CSV)
+SCHEMES: Schema = {
+    "token": {"type": "http", "scheme": "bearer", "description": "As `collector token new` prints it."}
+}
+WITH_OR_WITHOUT: list[Schema] = [{"token": []}, {}]  # a collector without tokens asks for none
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 import msgspec
 
 from app import query
+from app.auth import GRANT, Access, Grant
 from app.cache import CachedPage, NoShelf, Pages, Shelf
 from app.connection import Reply
 from app.edge import App, Receive, Scope, Send, header, respond
@@ -55,13 +56,15 @@ class _Look:
 class PageLane:
     """Serves pages of JSON; leaves whatever else `Accept` asks for to `exports`.
 
-    `settled`: the log's version, None while a commit is under way, asked before a page is read. `shelf`: looked
-    at before the database is read, for pages that hang on nothing but the version.
+    `access` decides who gets them: a page in memory is for all who may see the same. `settled`: the log's version,
+    None while a commit is under way, asked before a page is read. `shelf`: looked at before the database is read,
+    for pages that hang on nothing but the version.
     """
 
     def __init__(
         self,
         *,
+        access: Access,
         reader: Reader,
         pages: Pages,
         shelf: Shelf,
@@ -69,6 +72,7 @@ class PageLane:
         exports: App,
         now: Callable[[], datetime],
     ) -> None:
+        self._access = access
         self._reader = reader
         self._pages = pages
         self._shelf = shelf
@@ -83,7 +87,7 @@ class PageLane:
             await self._exports(scope, receive, send)
             return
         asked: bytes = scope["query_string"]
-        page = await self._page(asked)
+        page = await self._page(asked, scope[GRANT])
         if matches(header(scope, b"if-none-match"), page.etag):
             await send({"type": "http.response.start", "status": 304, "headers": list(page.headers)})
             await send({"type": "http.response.body", "body": b""})
@@ -92,28 +96,32 @@ class PageLane:
 
     def begin(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> _Look | None:
         """The shortcut, for a page in memory."""
-        page = self._pages.kept(query)
+        grant = self._access.grant(headers.get(b"authorization"), "read")
+        key = grant.view + query
+        page = self._pages.kept(key)
         if page is None or body or headers.get(b"accept") not in _PLAIN_ACCEPT:
             return None
-        return _Look(self._pages, query, page, headers.get(b"if-none-match"), self._pages.version())
+        grant.take()
+        return _Look(self._pages, key, page, headers.get(b"if-none-match"), self._pages.version())
 
-    async def _page(self, asked: bytes) -> CachedPage:
+    async def _page(self, asked: bytes, grant: Grant) -> CachedPage:
         # What is so long ago, or was, changes with the clock alone.
         plain = unquote_to_bytes(asked)
         if len(asked) > MAX_KEY_BYTES or b"since" in plain or b"until" in plain:
-            return await self._read(asked, NoShelf())
-        return await self._pages.get(asked, partial(self._read, asked, self._shelf))
+            return await self._read(asked, grant, NoShelf())
+        return await self._pages.get(grant.view + asked, partial(self._read, asked, grant, self._shelf))
 
-    async def _read(self, asked: bytes, shelf: Shelf) -> CachedPage:
+    async def _read(self, asked: bytes, grant: Grant, shelf: Shelf) -> CachedPage:
         items = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
         asked_for = query.page_query(items, self._now)
+        key, reader = grant.view + asked, grant.reader(self._reader)
         read_at = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 version = await self._settled()
-                if (found := await shelf.find(version, asked)) is not None:
+                if (found := await shelf.find(version, key)) is not None:
                     return found
-                page = await bounded(self._reader, asked_for)
+                page = await bounded(reader, asked_for)
         except TimeoutError:
             raise Unavailable("the page took too long to read: ask for less, or more narrowly") from None
         body = _encode(page.events)
@@ -126,7 +134,7 @@ class PageLane:
             (b"link", f'<{_next(items, page.next)}>; rel="next"'.encode()),
         )
         made = CachedPage(body, headers, etag, version, read_at)
-        shelf.keep(asked, made)
+        shelf.keep(key, made)
         return made
 
 

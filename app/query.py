@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from app.errors import BadParameter
@@ -30,11 +31,13 @@ _SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)  # before it there is no day to go b
 class Filter:
     """Which events: all conditions given must hold. `sources` are alternatives; `*` stands for any text.
 
-    `but`: a pattern of sources that are left out.
+    `but`: a pattern of sources that are left out. `within`: patterns of the sources that may be seen at all,
+    whatever is asked for; None: every one.
     """
 
     sources: tuple[str, ...] = ()
     but: str | None = None
+    within: tuple[str, ...] | None = None
     id: str | None = None
     action: str | None = None
     subject: str | None = None
@@ -165,6 +168,29 @@ def cursor(value: str | None) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) < MAX_CURSOR):
         raise BadParameter("cursor is no position that the collector gave")
     return int(value)
+
+
+@lru_cache(4096)
+def covered(source: str, patterns: tuple[str, ...]) -> bool:
+    """Whether any of the patterns stands for this source, as the databases read them."""
+    return any(_stands_for(pattern, source) for pattern in patterns)
+
+
+def _stands_for(pattern: str, text: str) -> bool:
+    # Each piece as early as it can be, which misses nothing and never goes back.
+    first, *pieces = pattern.split("*")
+    if not pieces:
+        return pattern == text
+    *pieces, last = pieces
+    place, end = len(first), len(text) - len(last)
+    if place > end or not (text.startswith(first) and text.endswith(last)):
+        return False
+    for piece in pieces:
+        found = text.find(piece, place, end)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return True
 
 
 def _counted(filter_: Filter) -> Filter:

@@ -1,6 +1,8 @@
 """FastAPI: what serves all but the fast lanes, and describes those too."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -15,6 +17,7 @@ from app.errors import (
     BadParameter,
     BadSignature,
     Conflict,
+    Forbidden,
     Internal,
     Invalid,
     Malformed,
@@ -22,7 +25,9 @@ from app.errors import (
     NotFound,
     Overloaded,
     Problem,
+    TooFast,
     TooLarge,
+    Unauthorized,
     Unavailable,
     UnsupportedType,
 )
@@ -57,6 +62,9 @@ def rest_app(services: Services) -> FastAPI:
         "event's data, of any media type. The answer is the receipt.",
         responses=openapi.responses(
             BadParameter,
+            Unauthorized,
+            Forbidden,
+            TooFast,
             Malformed,
             Conflict,
             TooLarge,
@@ -91,7 +99,7 @@ def rest_app(services: Services) -> FastAPI:
         "/hooks/{name}",
         _documented,
         methods=["POST"],
-        tags=["events"],
+        tags=["webhooks"],
         summary="Take a webhook",
         description="Keep what a known sender tells, as the setting HOOKS has it: signed by one of the secrets.",
         responses=openapi.responses(
@@ -109,7 +117,19 @@ def rest_app(services: Services) -> FastAPI:
         response_class=Response,
     )
     app.include_router(router)
+    app.openapi = partial(_with_tokens, app.openapi)  # type: ignore[method-assign]  # the way that FastAPI names
     return app
+
+
+def _with_tokens(described: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The description with what a token is for."""
+    document = described()
+    document["components"] = document.get("components", {}) | {"securitySchemes": openapi.SCHEMES}
+    for operations_ in document["paths"].values():
+        for operation in operations_.values():
+            if "events" in operation["tags"]:
+                operation["security"] = openapi.WITH_OR_WITHOUT
+    return document
 
 
 def probes_app(services: Services) -> FastAPI:

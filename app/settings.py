@@ -9,7 +9,7 @@ import ipaddress
 import json
 import os
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
@@ -25,7 +25,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.tokens import TokensError, read_file, read_tokens
+
 SECRETS = ("postgres_connection_string", "postgres_password", "redis_url", "spool_url", "hooks")
+NEVER_SHOWN = (*SECRETS, "tokens")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -49,7 +52,13 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     allow_anonymous: bool = Field(
         default=False,
-        description="listen beyond loopback although anyone who reaches the port may read and write",
+        description="without tokens, listen beyond loopback: anyone who reaches the port may read and write",
+    )
+    tokens: SecretStr | None = Field(
+        None, description="who may come in: JSON, one entry a line or a list, as `collector token new` prints them"
+    )
+    tokens_file: Path | None = Field(
+        None, description="a file of such entries, beside those of TOKENS; read again whenever it changes"
     )
     log_level: LogLevel = Field("info", description="debug, info, warning or error; debug logs every request")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -117,6 +126,20 @@ class Settings(BaseSettings):
         None, description="a directory with one file a setting, as Kubernetes mounts a ConfigMap or a Secret"
     )
 
+    @field_validator("tokens")
+    @classmethod
+    def _are_tokens(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _declared(lambda: read_tokens(value.get_secret_value()))
+        return value
+
+    @field_validator("tokens_file")
+    @classmethod
+    def _has_tokens(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            _declared(lambda: read_file(value))
+        return value
+
     @field_validator("postgres_connection_string")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
@@ -156,10 +179,12 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_an_open_door(self) -> Self:
         # Decided at the bind: a peer's address proves nothing behind a proxy.
-        if not (self.allow_anonymous or _is_loopback(self.host)):
+        asks = not (self.tokens is None and self.tokens_file is None)
+        if not (asks or self.allow_anonymous or _is_loopback(self.host)):
             raise ValueError(
                 f"HOST: {self.host} can be reached from other machines and nobody would be asked for a token: "
-                "listen on 127.0.0.1, or set ALLOW_ANONYMOUS=true if everyone there may read and write"
+                "set TOKENS_FILE or TOKENS (`collector token new` makes one), "
+                "or ALLOW_ANONYMOUS=true if everyone there may read and write"
             )
         return self
 
@@ -184,6 +209,13 @@ class Settings(BaseSettings):
     def public(self) -> dict[str, Any]:
         """Every setting that was given, secrets masked, for the log line of the start."""
         return {name: str(value) for name, value in self if name in self.model_fields_set}
+
+
+def _declared(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except TokensError as error:
+        raise ValueError(str(error)) from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -292,7 +324,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     name = str(fault["loc"][0])
     if fault["type"] == "extra_forbidden":
         return f"{name}: there is no such setting{_meant(name)}"
-    value = "" if name in SECRETS else f" (got {fault['input']!r})"
+    value = "" if name in NEVER_SHOWN else f" (got {fault['input']!r})"
     message = str(fault["msg"]).removeprefix("Value error, ")
     return f"{name.upper()}: {message[0].lower()}{message[1:]}{value}"
 

@@ -40,11 +40,13 @@ class Lag:
         return exceeded
 
 
-async def stream(reader: Reader, feed: Feed, query: PageQuery, cursor: int, lag: Lag) -> AsyncIterator[bytes]:
-    """Frames for everything that matches after `cursor`, until the feed is closed."""
+async def stream(
+    reader: Reader, feed: Feed, query: PageQuery, cursor: int, lag: Lag, *, allowed: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Frames for everything that matches after `cursor`, until the feed is closed or it is allowed no longer."""
     yield _retry() + b": from %d\n\n" % cursor
     with feed.following():
-        while not feed.closed:
+        while not feed.closed and allowed():
             announced = feed.position
             try:
                 page = await reader.page(replace(query, cursor=cursor))

@@ -1,5 +1,6 @@
 """Copying one collector into another: all of it, under the same ids, as often as one likes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import httpx
 import pytest
 
 from app import copy as copying
-from app.copy import copy
+from app.cli import main
+from app.copy import End, copy
+from tests.credentials import credential, lines
 from tests.probe.conftest import judged
 from tests.process import CollectorProcess
 
@@ -33,14 +36,14 @@ async def test_everything_is_copied_with_its_id_and_again_without_a_duplicate(
                 await client.post(f"{source.url}/events", json=event)
 
             said: list[str] = []
-            assert copy(source.url, target.url, said.append) == 0
+            assert copy(End(source.url), End(target.url), said.append) == 0
             assert said[-1] == "1533 copied, 0 were there, 0 rejected"
             assert (await judged("verify", str(ledger), target.url))["verdict"] == "clean"
             for wanted in ("source=cron", "source=big"):
                 assert await given(client, target.url, wanted) == await given(client, source.url, wanted)
 
             await client.post(f"{source.url}/events", json=anonymous[0])
-            assert copy(source.url, target.url, said.append) == 0
+            assert copy(End(source.url), End(target.url), said.append) == 0
             assert said[-1] == "1 copied, 1533 were there, 0 rejected"
 
 
@@ -61,9 +64,39 @@ async def test_a_conflict_is_told_and_the_others_are_copied(tmp_path: Path) -> N
             await client.post(f"{one.url}/events", json=[event, event | {"id": "2"}])
             await client.post(f"{other.url}/events", json=event | {"data": "other"})
             said: list[str] = []
-            assert copy(one.url, other.url, said.append) == 1
+            assert copy(End(one.url), End(other.url), said.append) == 1
             assert "another event with this source and id" in said[0]
             assert said[-1] == "1 copied, 0 were there, 1 rejected"
+
+
+async def test_each_side_gets_its_own_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reads, writes, sender = credential(scopes=("read",)), credential(scopes=("write",)), credential()
+    one = CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "one"), "TOKENS": lines(reads, sender)})
+    other = CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "other"), "TOKENS": writes.line})
+    with one, other:
+        await one.wait_until_ready()
+        await other.wait_until_ready()
+        async with httpx.AsyncClient(trust_env=False, headers=sender.headers) as client:
+            await client.post(f"{one.url}/events", json={"source": "s", "action": "a"})
+        words = ["copy", one.url, other.url]
+        assert left(words) == 1
+        assert "was answered 401" in capsys.readouterr().out
+        for end, who in (("from", reads), ("to", writes)):
+            file = tmp_path / end
+            file.write_text(f"{who.secret}\n")
+            words.append(f"--{end}-token-file={file}")
+        assert left(words) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("1 copied")
+        assert reads.secret not in said
+        words[-1] += ".not"
+        assert left(words) == 2
+
+
+def left(words: Sequence[str]) -> object:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return caught.value.code
 
 
 async def test_it_ends_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +106,7 @@ async def test_it_ends_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.
         async with httpx.AsyncClient(trust_env=False) as client:
             await client.post(f"{process.url}/events", json={"source": "s", "action": "a"})
         said: list[str] = []
-        assert copy(process.url, "http://127.0.0.1:9", said.append) == 1
+        assert copy(End(process.url), End("http://127.0.0.1:9"), said.append) == 1
         assert "does not answer" in said[-1]
-        assert copy(process.url, f"{process.url}/nowhere", said.append) == 1
+        assert copy(End(process.url), End(f"{process.url}/nowhere"), said.append) == 1
         assert "404" in said[-1]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.auth import OpenAccess
 from app.cache import CachedPage, NoShelf, Pages
 from app.connection import Reply
 from app.pages import PageLane
@@ -22,6 +23,7 @@ class Memory:
         self.pages = Pages(self.log.ask)
         nothing: Any = None
         self.lane = PageLane(
+            access=OpenAccess(),
             reader=nothing,
             pages=self.pages,
             shelf=NoShelf(),

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.settings import SECRETS, Settings, SettingsError, load, near_misses
+from tests.credentials import credential, lines
 
 CANARY = "hunter2"
 
@@ -303,10 +304,47 @@ def test_loopback_needs_no_leave(host: str) -> None:
 def test_any_other_bind_needs_leave(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said = sentence("--host", host)
     assert said.startswith(f"HOST: {host} ")
+    assert "TOKENS_FILE" in said
     assert "ALLOW_ANONYMOUS=true" in said
     assert load(["--host", host, "--allow-anonymous"]).host == host
     monkeypatch.setenv("ALLOW_ANONYMOUS", "true")
     assert load(["--host", host]).host == host
+
+
+def test_with_tokens_any_bind_will_do(sources: Sources) -> None:
+    sources.environment("host", "0.0.0.0")
+    path = str(sources.write("tokens", lines(credential())))
+    assert load(["--tokens-file", path]).host == "0.0.0.0"
+    assert load(["--tokens", "[]"]).host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    "source", [Sources.command_line, Sources.environment, Sources.mounted], ids=lambda source: source.__name__
+)
+def test_tokens_are_taken_from_anywhere_and_never_shown(
+    sources: Sources, source: Callable[[Sources, str, str], None]
+) -> None:
+    one = credential()
+    source(sources, "tokens", one.line)
+    settings = sources.load()
+    assert settings.tokens == SecretStr(one.line)
+    assert one.token.hash not in f"{settings!r} {settings.public()}"
+
+
+@pytest.mark.parametrize("content", [CANARY, f'{{"token": "{CANARY}"}}', ""])
+def test_wrong_tokens_are_named_and_never_shown(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    path = str(sources.write("tokens", content))
+    assert sentence("--tokens-file", path).startswith("TOKENS_FILE: ")
+    monkeypatch.setenv("TOKENS", content)
+    assert sentence().startswith("TOKENS: ")
+    assert CANARY not in sentence("--tokens-file", path)
+
+
+def test_a_file_of_tokens_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    missing = tmp_path / "tokens"
+    assert sentence("--tokens-file", str(missing)).startswith(f"TOKENS_FILE: cannot read {missing}: No such file")
 
 
 def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlencode, urlsplit
@@ -18,6 +19,8 @@ from app.probe.wire import Cut, Wire
 CONNECT_SECONDS = 3.0  # a SYN that was dropped is sent again after one second, and after three
 ANSWER_SECONDS = 10.0  # twice what the collector promises
 PORTS = {"http": 80, "https": 443}
+# Of the run: its tasks inherit it. Not in the plan, which is written into the ledger.
+TOKEN: ContextVar[str | None] = ContextVar("TOKEN", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,8 @@ class Caller:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         self._path = parts.path.rstrip("/")
-        self._head = f"Host: {parts.netloc}\r\nUser-Agent: collector-probe\r\n"
+        lines = {"Host": parts.netloc, "User-Agent": "collector-probe", **_bearer()}
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self._context = _trust() if parts.scheme == "https" else None
         self._keep, self._seconds = keep, seconds
         self._idle: list[Wire] = []
@@ -104,10 +108,16 @@ def reader(url: str, *, seconds: float = ANSWER_SECONDS) -> httpx.AsyncClient:
     """A client for what is long, and silent no longer than this. It goes through no proxy."""
     return httpx.AsyncClient(
         base_url=url,
+        headers=_bearer(),
         trust_env=False,
         verify=_trust() if url.startswith("https:") else False,
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
     )
+
+
+def _bearer() -> dict[str, str]:
+    token = TOKEN.get()
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 @cache

@@ -17,6 +17,7 @@ import uvloop
 
 from app.about import NAME
 from app.probe import faults, ledger
+from app.probe.client import TOKEN
 from app.probe.conduct import Run, read_back
 from app.probe.faults import FaultLogError
 from app.probe.history import History, history
@@ -71,6 +72,26 @@ Urls = Annotated[
     list[str],
     typer.Argument(metavar="URL...", help="Where the collector is; several are its replicas.", parser=address),
 ]
+Secret = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="COLLECTOR_TOKEN",
+        show_envvar=True,
+        metavar="TOKEN",
+        help="What lets the probe read and write; on the command line others can see it.",
+    ),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        envvar="COLLECTOR_TOKEN_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="The same, in a file.",
+    ),
+]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report with a timeline.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as one JSON object.")]
 
@@ -109,8 +130,11 @@ def run(
     ] = None,
     html_file: Html = None,
     as_json: Json = False,
+    token: Secret = None,
+    token_file: SecretFile = None,
 ) -> int:
     """What `collector probe` does."""
+    TOKEN.set(_token(token, token_file))
     plan = Plan(
         run=time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3),
         urls=tuple(urls),
@@ -139,8 +163,11 @@ def verify(
     ] = "1s",  # type: ignore[assignment]
     html_file: Html = None,
     as_json: Json = False,
+    token: Secret = None,
+    token_file: SecretFile = None,
 ) -> int:
     """What `collector probe verify` does."""
+    TOKEN.set(_token(token, token_file))
     found = history(ledger.read(ledger_file))
     found.plan = msgspec.structs.replace(found.plan, urls=tuple(urls))
     with progress() as say:
@@ -161,6 +188,10 @@ def main(words: Sequence[str]) -> int:
         sentence = str(error)
     print(f"{name}: {sentence}", file=sys.stderr)
     return WRONG
+
+
+def _token(given: str | None, file: Path | None) -> str | None:
+    return file.read_text().strip() if given is None and file is not None else given
 
 
 async def _run(one: Run, faults_file: Path | None) -> tuple[Verdict, History]:

@@ -123,9 +123,10 @@ def from_sources(
     filter_: Filter, dialect: str, column: ColumnElement[str] = events.c.source
 ) -> ColumnElement[bool]:
     """The condition on the source, which is true where there is none."""
-    wanted = [or_(*(_source(source, dialect, column) for source in filter_.sources))] if filter_.sources else []
+    wanted = [_any_of(filter_.sources, dialect, column)] if filter_.sources else []
     left_out = [] if filter_.but is None else [not_(_source(filter_.but, dialect, column))]
-    return and_(literal(value=True), *wanted, *left_out)
+    seen = [] if filter_.within is None else [_any_of(filter_.within, dialect, column)]
+    return and_(literal(value=True), *wanted, *left_out, *seen)
 
 
 def at_times(filter_: Filter, columns: Any) -> list[ColumnElement[bool]]:
@@ -133,6 +134,10 @@ def at_times(filter_: Filter, columns: Any) -> list[ColumnElement[bool]]:
     since = [] if filter_.since is None else [columns.time >= filter_.since]
     until = [] if filter_.until is None else [columns.time < filter_.until]
     return since + until
+
+
+def _any_of(sources: tuple[str, ...], dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:
+    return or_(literal(value=False), *(_source(source, dialect, column) for source in sources))
 
 
 def _source(source: str, dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:

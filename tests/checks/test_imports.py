@@ -16,7 +16,12 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic redis                 | hooks.declared
+settings          | pydantic redis                 | hooks.declared tokens
+tokens            | msgspec                        |
+bucket            |                                |
+restricted        |                                | events query store
+auth              |                                | bucket errors query restricted store tokens
+keyring           | asyncio                        | auth health logs metrics tokens
 logs              | structlog                      |
 metrics           | prometheus                     | tally
 tally             | prometheus                     |
@@ -61,8 +66,8 @@ cache             | asyncio                        |
 health            | asyncio                        | errors logs metrics store spool
 notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
-ingest            | asyncio msgspec                | errors metrics events formats cloudevents body writer \
-                                                     store edge connection
+ingest            | asyncio msgspec                | auth errors metrics events formats cloudevents body \
+                                                     writer store edge connection
 hooks             |                                |
 hooks.proof       |                                | hooks
 hooks.github      |                                | hooks hooks.proof
@@ -74,25 +79,26 @@ hooks.declared    | msgspec                        | events hooks hooks.proof ho
                                                      hooks.alertmanager hooks.argocd hooks.standard
 hooks.reading     | msgspec                        | errors events formats hooks hooks.declared
 hooks.lane        |                                | errors body edge ingest hooks.declared hooks.reading
-pages             | asyncio msgspec                | errors cache events formats query store edge connection
+pages             | asyncio msgspec                | auth errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
-api               | http msgspec                   | errors metrics formats query feed store health stream \
+api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | cloudevents errors events formats query
 static            | http                           | errors
-edge              | asyncio msgspec                | errors logs metrics body health
+edge              | asyncio msgspec                | auth errors logs metrics body health
 connection        | asyncio http                   | metrics health edge
 server            | asyncio http                   | logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     cache replicas store store.choice spool drain health notify \
-                                                     hooks.declared hooks.lane worker ingest pages api rest edge \
-                                                     connection server
-background        | asyncio                        | settings logs metrics body feed store.choice drain health \
-                                                     replicas worker api rest connection edge main
+                                                     auth keyring cache replicas store store.choice spool drain \
+                                                     health hooks.declared hooks.lane notify worker ingest pages \
+                                                     api rest edge connection server
+background        | asyncio                        | auth settings logs metrics body feed store.choice drain \
+                                                     health replicas worker api rest connection edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
 backup            | sql                            | settings store
+mint              |                                | about tokens
 copy              | http msgspec                   |
 probe             |                                |
 probe.schedule    | msgspec                        | query
@@ -121,11 +127,11 @@ probe.report      |                                | probe.findings probe.verdic
 probe.timeline    |                                | probe probe.availability probe.history probe.verdict
 probe.progress    |                                |
 probe.html        |                                | probe.history probe.report probe.timeline probe.verdict
-probe.command     | asyncio msgspec terminal       | about probe probe.conduct probe.faults probe.history \
-                                                     probe.html probe.ledger probe.progress probe.report \
-                                                     probe.schedule probe.verdict
+probe.command     | asyncio msgspec terminal       | about probe probe.client probe.conduct probe.faults \
+                                                     probe.history probe.html probe.ledger probe.progress \
+                                                     probe.report probe.schedule probe.verdict
 cli               |                                | about settings main migrate background letters healthcheck \
-                                                     backup copy probe.command
+                                                     backup copy mint probe.command
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.

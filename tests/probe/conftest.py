@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import pytest
@@ -27,7 +28,7 @@ class Probe:
     process: asyncio.subprocess.Process
 
     @classmethod
-    async def start(cls, *words: str) -> Self:
+    async def start(cls, *words: str, env: Mapping[str, str] = MappingProxyType({})) -> Self:
         """Start it."""
         return cls(
             await asyncio.create_subprocess_exec(
@@ -37,7 +38,7 @@ class Probe:
                 "probe",
                 *words,
                 cwd=ROOT,
-                env={**clean_environment(), "COLUMNS": "80"},
+                env={**clean_environment(), "COLUMNS": "80", **env},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
@@ -55,14 +56,14 @@ class Probe:
         self.process.send_signal(signal.SIGINT)
 
 
-async def probe(*words: str) -> tuple[int, str, str]:
+async def probe(*words: str, **env: str) -> tuple[int, str, str]:
     """Run it to its end."""
-    return await (await Probe.start(*words)).end()
+    return await (await Probe.start(*words, env=env)).end()
 
 
-async def judged(*words: str, code: int = 0) -> dict[str, Any]:
+async def judged(*words: str, code: int = 0, **env: str) -> dict[str, Any]:
     """Its verdict, which must come with this exit code."""
-    found, out, err = await probe(*words, "--json")
+    found, out, err = await probe(*words, "--json", **env)
     assert found == code, out + err
     verdict: dict[str, Any] = json.loads(out)
     return verdict

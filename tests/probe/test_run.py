@@ -18,6 +18,7 @@ from app.probe.conduct import Run
 from app.probe.ledger import Ledger, Record
 from app.probe.schedule import Plan
 from app.probe.watch import Watch
+from tests.credentials import credential, lines
 from tests.ports import LOOPBACK, free_port
 from tests.probe.conftest import Env, FaultLog, Probe, Start, judged, sent
 
@@ -48,6 +49,26 @@ async def test_batches_and_two_replicas(env: Env, start: Start, tmp_path: Path) 
     again = await judged("verify", str(ledger), *words)
     assert again["events"] == verdict["events"]
     assert again["run"]["urls"] == words
+
+
+async def test_where_a_token_is_asked_for_it_shows_one_and_keeps_it_to_itself(
+    sqlite_env: Env, start: Start, tmp_path: Path
+) -> None:
+    own, others = credential("collector.probe/*"), credential("web*")
+    process = start(sqlite_env | {"TOKENS": lines(own, others)})
+    await process.wait_until_ready()
+    ledger, page = tmp_path / "ledger", tmp_path / "page.html"
+    words = (process.url, "--rate=30", "--for=1s", f"--ledger={ledger}", f"--html={page}")
+    verdict = await judged(*words, COLLECTOR_TOKEN=own.secret)
+    assert (verdict["verdict"], verdict["requests"]["by_status"]) == ("clean", {"201": 30})
+    assert own.secret not in f"{ledger.read_text()} {page.read_text()} {verdict} {process.output()}"
+    secret = tmp_path / "secret"
+    secret.write_text(f"{own.secret}\n")
+    again = await judged("verify", str(ledger), process.url, f"--token-file={secret}")
+    assert again["events"] == verdict["events"]
+    for given, status in (({}, "401"), ({"COLLECTOR_TOKEN": others.secret}, "403")):
+        refused = await judged(process.url, "--rate=10", "--for=1s", "--settle=1s", code=2, **given)
+        assert refused["requests"]["by_status"] == {status: 10}
 
 
 async def test_kill_9_loses_nothing_and_the_fault_bit(

@@ -129,6 +129,7 @@ def _value(chance: random.Random, levels: int) -> Any:
 def _filter(chance: random.Random) -> Filter:
     conditions: dict[str, Any] = {
         "sources": tuple(chance.sample(PATTERNS, chance.choice((1, 1, 2)))),
+        "within": tuple(chance.sample(PATTERNS, chance.choice((0, 1, 2, 4)))),
         "id": f"id{chance.randrange(60)}",
         "action": chance.choice(LABELS),
         "subject": chance.choice(LABELS),
@@ -152,7 +153,8 @@ def _text(chance: random.Random) -> str:
 
 def _matches(filter_: Filter, one: Stored) -> bool:
     return (
-        (not filter_.sources or any(_like(pattern, one.source) for pattern in filter_.sources))
+        (not filter_.sources or any(like(pattern, one.source) for pattern in filter_.sources))
+        and (filter_.within is None or any(like(pattern, one.source) for pattern in filter_.within))
         and all(
             wanted in (None, getattr(one, name))
             for name, wanted in (("id", filter_.id), ("action", filter_.action), ("subject", filter_.subject))
@@ -164,7 +166,7 @@ def _matches(filter_: Filter, one: Stored) -> bool:
     )
 
 
-def _like(pattern: str, source: str) -> bool:
+def like(pattern: str, source: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), source, re.DOTALL) is not None
 
 
