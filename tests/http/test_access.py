@@ -10,6 +10,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from app.cloudevents import BATCHED, REQUIRED, STRUCTURED
 from tests.credentials import LONG_AGO, Credential, credential, lines
 from tests.faults.wire import Wire, request
 from tests.http.conftest import NewPostgres, Settings
@@ -90,6 +91,8 @@ def gets(path: str, **headers: str) -> Callable[[int], bytes]:
 
 
 ONE = event(MINE)
+CE: dict[str, object] = {"specversion": "1.0", "id": "ce-1", "source": MINE, "type": "deployed", "data": 1}
+IN_HEADERS = {f"ce_{name}": str(CE[name]) for name in REQUIRED}
 ROUTES: dict[str, Route] = {
     "POST /events": Route("write", 201, 403, posts(ONE)),
     "POST /events, in other white space": Route("write", 201, 403, posts(" " + json.dumps(ONE))),
@@ -98,6 +101,11 @@ ROUTES: dict[str, Route] = {
     "POST /events, lines": Route("write", 201, 422, posts(json.dumps(ONE), content_type=NDJSON)),
     "POST /events, no JSON": Route("write", 400, 400, posts("{")),
     "POST /events, too much": Route("write", 413, 413, posts("x" * (5 * 2**20 + 1))),
+    "POST /events, a CloudEvent": Route("write", 200, 403, posts(CE, content_type=STRUCTURED)),
+    "POST /events, CloudEvents": Route("write", 200, 422, posts([CE], content_type=BATCHED)),
+    "POST /events, in headers": Route("write", 200, 403, posts(1, **IN_HEADERS)),
+    "POST /hooks/{name}": Route(None, 404, 404, lambda _: request("POST", "/hooks/nobody", b"{}")),
+    "GET /hooks/nobody": Route("read", 405, 405, gets("/hooks/nobody")),
     "GET /events": Route("read", 200, 200, gets(f"/events?source={MINE}")),
     "GET /events, of any source": Route("read", 200, 200, gets("/events")),
     "GET /events, a span": Route("read", 200, 200, gets("/events?since=1h")),
@@ -147,6 +155,7 @@ def guarded(new_settings: Callable[[], Settings]) -> Iterator[CollectorProcess]:
 def seq(guarded: CollectorProcess) -> int:
     """The number of an event that is kept."""
     with client_of(guarded) as client:
+        client.post("/events", json=CE, headers=EVERYTHING.headers | {"Content-Type": STRUCTURED})
         answer = client.post("/events", json=ONE, headers=EVERYTHING.headers)
         return int(answer.json()["seq"])
 

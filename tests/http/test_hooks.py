@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.credentials import credential, lines
 from tests.hooks.deliveries import SECRETS, Fixture, fixture, fixtures, signed
 from tests.http.conftest import Settings
 from tests.http.serving import client_of, event, kept, post, problem, running, wait_until
@@ -16,6 +17,7 @@ from tests.ports import LOOPBACK, free_port
 from tests.process import CollectorProcess
 
 MAX_BODY = 5 * 2**20
+SIGNED_BY_OTHERS = "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcg=="
 OLD = "the-secret-before-this-one"
 HOOKS = {name: {"kind": name, "secrets": [secret]} for name, secret in SECRETS.items()}
 HOOKS["github-2"] = {"kind": "github", "secrets": [SECRETS["github"], OLD]}
@@ -82,8 +84,7 @@ def test_a_delivery_that_came_before_is_200_even_where_it_has_changed(client: ht
 def test_who_knows_no_secret_is_401_and_leaves_nothing(client: httpx.Client, sender: str) -> None:
     one = fixture(sender, "unknown")._replace(body=b'{"type": "forged"}')
     before = len(kept(client, sender))
-    wrong = "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcg=="
-    problem(deliver(client, one, secret=wrong), 401)
+    problem(deliver(client, one, secret=SIGNED_BY_OTHERS), 401)
     answer = client.post(f"/hooks/{sender}", content=one.body, headers=one.headers)
     assert problem(answer, 401)["type"] == "urn:problem:bad-signature"
     assert len(kept(client, sender)) == before
@@ -139,7 +140,7 @@ def test_what_is_packed_is_not_what_was_signed(client: httpx.Client) -> None:
 
 def test_no_secret_is_in_any_log_or_metric(process: CollectorProcess, client: httpx.Client) -> None:
     for sender in SECRETS:
-        deliver(client, fixture(sender, "unknown"), secret="whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcg==")
+        deliver(client, fixture(sender, "unknown"), secret=SIGNED_BY_OTHERS)
     said = json.dumps(process.logs()) + client.get("/metrics").text + client.get("/openapi.json").text
     assert 'route="POST /hooks/github"' in said.replace("\\", "")
     for secret in (*SECRETS.values(), OLD):
@@ -171,6 +172,20 @@ def test_an_export_of_what_hooks_told_can_be_sent_again(client: httpx.Client) ->
     assert again.status_code == 200
     assert (receipt["rejected"], receipt["accepted"]) == (0, 0)
     assert receipt["duplicates"] == lines.count(b"\n")
+
+
+def test_where_tokens_are_asked_for_the_signature_is_enough(new_settings: Callable[[], Settings]) -> None:
+    token = credential("nothing-of-this")
+    env = new_settings() | hooks() | {"TOKENS": lines(token)}
+    with running(env) as process, client_of(process) as client:
+        for one in (fixture(sender, "unknown") for sender in SECRETS):
+            assert deliver(client, one).status_code == 201
+            assert (
+                problem(deliver(client, one, secret=SIGNED_BY_OTHERS), 401)["type"] == "urn:problem:bad-signature"
+            )
+        assert problem(post(client, event("s")), 401)["type"] == "urn:problem:unauthorized"
+        bearer = {"Authorization": token.bearer}
+        problem(client.post("/hooks/alertmanager", content=b"{}", headers=bearer), 401)
 
 
 def test_without_hooks_there_are_none(new_settings: Callable[[], Settings]) -> None:
