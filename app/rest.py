@@ -91,7 +91,7 @@ def rest_app(services: Services) -> FastAPI:
         "/hooks/{name}",
         _documented,
         methods=["POST"],
-        tags=["events"],
+        tags=["webhooks"],
         summary="Take a webhook",
         description="Keep what a known sender tells, as the setting HOOKS has it: signed by one of the secrets.",
         responses=openapi.responses(
