@@ -32,7 +32,7 @@ MAY_SAY = {
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }
-NOT_OURS = {".git", ".hypothesis", ".venv", "__pycache__", "data", "dist"}
+NOT_OURS = {".git", ".hypothesis", ".tools", ".venv", "__pycache__", "data", "dist"}
 
 
 def texts() -> dict[str, str]:

@@ -73,8 +73,8 @@ Choice = Mapping[str, str]  # an option of each switch
 def names() -> list[str]:
     """Name every case. The base and the parts of overlays are judged where they are used."""
     overlays = [f"k8s/{file.parent.relative_to(K8S)}" for file in K8S.glob("overlays/*/kustomization.yaml")]
-    files = [f"helm/{path.name}" for path in sorted(CHART.glob("values*.yaml"))]
-    return sorted(overlays) + files + [f"helm:{_told(choice)}" for choice in pairs()]
+    of_chart = [f"helm/{path.name}" for path in sorted(CHART.glob("values*.yaml"))]
+    return sorted(overlays) + of_chart + [f"helm:{_told(choice)}" for choice in pairs()]
 
 
 def steps() -> list[str]:
@@ -89,10 +89,20 @@ def rendered(name: str) -> str:
         return (K8S / name.removeprefix("k8s/")).read_text()
     if name.startswith("k8s/"):
         return kustomization_text(name.removeprefix("k8s/"))
-    if name.startswith("helm/"):
-        return chart_text(name.removeprefix("helm/"), namespace=NAMESPACE)
+    return chart_text(*files(name), set=switched(name), namespace=NAMESPACE)
+
+
+def files(name: str) -> list[str]:
+    """Give the file of values of a case of the chart; none where it is switches."""
+    return [name.removeprefix("helm/")] if name.startswith("helm/") else []
+
+
+def switched(name: str) -> Mapping[str, Any]:
+    """Give what a case of the chart sets; nothing where it is a file."""
+    if not name.startswith("helm:"):
+        return {}
     told = dict(word.split("=") for word in name.removeprefix("helm:").split(",") if word)
-    return chart_text(set=values(FIRST | told), namespace=NAMESPACE)
+    return values(FIRST | told)
 
 
 def values(choice: Choice) -> Mapping[str, Any]:

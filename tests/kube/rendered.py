@@ -33,7 +33,7 @@ def kustomization(path: Path | str) -> list[Manifest]:
 
 def kustomization_text(path: Path | str) -> str:
     """Give the same as YAML."""
-    return _told([tool("kustomize"), "build", K8S / path])
+    return _told(tool("kustomize"), "build", K8S / path)
 
 
 def chart(
@@ -58,9 +58,13 @@ def chart_text(
     options: Iterable[str] = (),
 ) -> str:
     """Give the same as YAML."""
-    files = [f"--values={CHART / file}" for file in values]
-    named = [f"--set-json={name}={json.dumps(value)}" for name, value in (set or {}).items()]
-    return _told([tool("helm"), "template", release, CHART, f"--namespace={namespace}", *files, *named, *options])
+    where = (release, CHART, f"--namespace={namespace}")
+    return _told(tool("helm"), "template", *where, *_values(values, set), *options)
+
+
+def chart_lint(*values: Path | str, set: Mapping[str, Any] | None = None) -> str:  # noqa: A002
+    """Let Helm judge the chart by its own rules; gives what it said. Raises RenderError for a warning."""
+    return _told(tool("helm"), "lint", "--strict", CHART, *_values(values, set))
 
 
 def parse(text: str) -> list[Manifest]:
@@ -87,7 +91,14 @@ def one(manifests: Iterable[Manifest], kind: str, name: str) -> Manifest:
     return found[0]
 
 
-def _told(command: list[str | Path]) -> str:
+def _values(files: Iterable[Path | str], named: Mapping[str, Any] | None) -> list[str]:
+    return [
+        *(f"--values={CHART / file}" for file in files),
+        *(f"--set-json={name}={json.dumps(value)}" for name, value in (named or {}).items()),
+    ]
+
+
+def _told(*command: str | Path) -> str:
     done = run(command)
     if done.returncode:
         raise RenderError((done.stderr or done.stdout).strip())

@@ -4,8 +4,9 @@ import re
 
 import yaml
 
-from tests.kube.charts import EXISTING, WATCHED, Values, rendered
-from tests.kube.rendered import one
+from tests.checks.test_alerts import TARGET, names_in, scraped, selections_in
+from tests.kube.charts import BY_KEDA, EXISTING, WATCHED, Values, rendered
+from tests.kube.rendered import having, one
 from tests.kube.tools import ROOT
 
 
@@ -48,3 +49,14 @@ def test_the_dashboard_is_the_projects_own() -> None:
     (file,) = (ROOT / "deploy/grafana/dashboards").iterdir()
     assert made["data"] == {file.name: file.read_text()}
     assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_keda_asks_for_what_is_scraped() -> None:
+    objects = having(rendered(BY_KEDA), "ScaledObject")
+    triggers = [trigger["metadata"] for each in objects for trigger in each["spec"]["triggers"]]
+    queries = [trigger["query"] for trigger in triggers if "query" in trigger]
+    assert len(queries) == 2
+    assert set().union(*map(names_in, queries)) <= scraped().keys()
+    for query in queries:
+        for name, label, _ in selections_in(query):
+            assert label in scraped()[name] | TARGET | {"namespace"}

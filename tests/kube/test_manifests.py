@@ -4,12 +4,12 @@ from functools import cache
 
 import pytest
 
-from tests.kube.cases import names, rendered, steps
+from tests.kube.cases import files, names, rendered, steps, switched
 from tests.kube.findings import Finding, expect_none
 from tests.kube.judges import refused, scored
 from tests.kube.pods import pods
 from tests.kube.policy import broken
-from tests.kube.rendered import parse
+from tests.kube.rendered import chart_lint, parse
 from tests.kube.restricted import restricted
 from tests.kube.schemas import NEWEST, OLDEST, Module
 
@@ -33,6 +33,11 @@ def test_the_pods_of_a_step_are_restricted(name: str) -> None:
 @pytest.mark.parametrize("name", names(), ids=str)
 def test_the_linter_has_nothing_against_it(name: str) -> None:
     expect_none(name, linted(name))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("helm")], ids=str)
+def test_helm_has_nothing_against_the_chart(name: str) -> None:
+    assert "0 chart(s) failed" in chart_lint(*files(name), set=switched(name))
 
 
 @cache
