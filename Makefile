@@ -5,10 +5,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down k3d image publish version chart chart-push chart-docs test check check-deploy bench drills drills-teeth format install lock audit workflows clean
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST))) # every target but the stamps
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.runtime ## Serve on 127.0.0.1:8080, with SQLite in one file
 	@$(BIN)/collector serve $(ARGS)
@@ -63,7 +63,10 @@ bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--s
 drills: .venv/.dev ## Break everything under load, and judge by `collector probe` (ARGS=--short: two minutes)
 	@$(BIN)/python -m tests.drills $(ARGS)
 
-drills-teeth: .venv/.dev ## Plant eight bugs, one after the other: a drill has to notice each (ARGS=--control)
+drills-compose: .venv/.dev ## The same with deploy/compose: kill, roll out, reboot (ARGS=--short); needs Docker
+	@$(BIN)/python -m tests.drills --rig compose $(ARGS)
+
+drills-teeth: .venv/.dev ## Plant eight bugs: a drill has to notice each (ARGS=--control, ARGS="--rig compose")
 	@$(BIN)/python -m tests.drills.teeth $(ARGS)
 
 format: .venv/.dev ## Format the code and mend what the linter can mend

@@ -82,26 +82,11 @@ def new_name() -> str:
     return f"collector-test-{uuid.uuid4().hex[:12]}"
 
 
-class Container:
-    """`docker run --detach OPTIONS IMAGE COMMAND`; as a context manager it is removed at the end."""
+class Existing:
+    """A container that somebody has made, by its name."""
 
-    def __init__(
-        self,
-        image: str,
-        *command: str,
-        options: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-        publish: int | None = None,
-    ) -> None:
-        self.name = new_name()
-        self.port = free_port()
-        settings = [f"--env={name}={value}" for name, value in (env or {}).items()]
-        ports = [f"--publish={LOOPBACK}:{self.port}:{publish}"] if publish else []
-        self._words = ["run", "--detach", f"--name={self.name}", *ports, *settings, *options, image, *command]
-
-    def start(self) -> None:
-        """Run it."""
-        docker(*self._words)
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     @property
     def state(self) -> dict[str, Any]:
@@ -135,14 +120,18 @@ class Container:
             self.fail_after(deadline, f"it is not {what}: {self.state}")
             time.sleep(POLL)
 
+    def wait_for_another(self, pid: int, timeout: float = PATIENCE) -> int:
+        """Wait until it runs as another process than this one; its number. Raises TimeoutError with its log."""
+        deadline = time.monotonic() + timeout
+        while (found := int(self.state["Pid"])) in (0, pid):
+            self.fail_after(deadline, f"it was not started again: {self.state}")
+            time.sleep(POLL)
+        return found
+
     def fail_after(self, deadline: float, message: str) -> None:
         """Raise TimeoutError with its log once that moment of time.monotonic() has passed."""
         if time.monotonic() > deadline:
             raise TimeoutError(f"{message}\n{self.logs()[-4000:]}")
-
-    def wait(self, timeout: float = PATIENCE) -> int:
-        """Wait for its end; gives the exit code."""
-        return int(docker("wait", self.name, timeout=timeout))
 
     def kill_from_the_host(self) -> None:
         """SIGKILL for its first process, behind the engine's back: by its number on the host."""
@@ -150,6 +139,32 @@ class Container:
         image = docker("inspect", "--format={{.Image}}", self.name)
         command = f"kill -9 {self.state['Pid']}"
         docker("run", "--rm", "--pid=host", "--user=0:0", "--entrypoint=sh", image, "-c", command)
+
+
+class Container(Existing):
+    """`docker run --detach OPTIONS IMAGE COMMAND`; as a context manager it is removed at the end."""
+
+    def __init__(
+        self,
+        image: str,
+        *command: str,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        publish: int | None = None,
+    ) -> None:
+        super().__init__(new_name())
+        self.port = free_port()
+        settings = [f"--env={name}={value}" for name, value in (env or {}).items()]
+        ports = [f"--publish={LOOPBACK}:{self.port}:{publish}"] if publish else []
+        self._words = ["run", "--detach", f"--name={self.name}", *ports, *settings, *options, image, *command]
+
+    def start(self) -> None:
+        """Run it."""
+        docker(*self._words)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Wait for its end; gives the exit code."""
+        return int(docker("wait", self.name, timeout=timeout))
 
     def remove(self) -> None:
         """Remove it with its nameless volumes; nothing happens if it is not there."""

@@ -1,11 +1,9 @@
 """Fixtures: the whole of deploy/compose, running, for all tests of this folder; each leaves it well."""
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.rolled import Story, tell
 from tests.compose.stack import Stack
 from tests.conftest import POSTGRES
 from tests.engine import built, need_engine
@@ -26,12 +24,6 @@ def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         yield stack
     finally:
         stack.down()
-
-
-@pytest.fixture(scope="session")
-def rolled(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """What rollouts did to the stack, under load; it runs what it ran before."""
-    return asyncio.run(tell(stack, tmp_path_factory.mktemp("rolled") / "ledger"))
 
 
 @pytest.fixture(scope="session")

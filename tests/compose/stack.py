@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.engine import ROOT
+from tests.engine import ROOT, Existing
 from tests.ports import LOOPBACK, free_port
 
 FOLDER = ROOT / "deploy" / "compose"
@@ -70,16 +70,24 @@ class Stack:
         """`docker compose WORDS`. Raises StackError."""
         return self.run("docker", "compose", "--progress", "quiet", *words)
 
+    def start(self) -> None:
+        """Start all of it, and wait until it is well. Raises StackError."""
+        self.compose("up", "--no-build", "--detach", "--wait")
+
     def up(self) -> None:
-        """Start all of it, and wait until it is well. Raises StackError, with the logs."""
+        """The same; a StackError has the logs."""
         try:
-            self.compose("up", "--no-build", "--detach", "--wait")
+            self.start()
         except StackError as error:
             raise StackError(f"{error}\n{self.states()}\n{self.compose('logs', '--tail=20')}") from None
 
     def down(self) -> None:
         """Remove all of it, with its data."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout=1")
+
+    def container(self, service: str) -> Existing:
+        """The container of a service."""
+        return Existing(f"{self.name}-{service}-1")
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Every container by its service: Image, State, Health, ExitCode."""

@@ -13,10 +13,10 @@ from typing import Self, TypeVar
 
 from tests.binaries import NotToBeHad, valkey_binary
 from tests.databases import migrate
-from tests.drills import scenario
 from tests.drills.front import Front
 from tests.drills.injectors import postgres, processes, redis, surroundings, worker
 from tests.drills.rig import NotHere, Targets, Verb
+from tests.drills.scenario import Processes
 from tests.drills.supervisor import Check, Policy, Supervisor
 from tests.faults.wire import Cut, ask
 from tests.ports import LOOPBACK
@@ -49,7 +49,7 @@ _POSTGRES = frozenset({"crash", "restart", "lock", "lose-standby"})
 _REDIS = frozenset({"shutdown", "crash", "stall", "flush", "fill"})
 
 
-def offers(plan: scenario.Rig) -> dict[str, frozenset[str]]:
+def offers(plan: Processes) -> dict[str, frozenset[str]]:
     """The targets that such a rig has, and their verbs; known without starting it."""
     found = {f"collector-{n + 1}": _COLLECTOR for n in range(plan.collectors)}
     found["collectors"] = frozenset({"roll"})
@@ -64,7 +64,7 @@ def offers(plan: scenario.Rig) -> dict[str, frozenset[str]]:
 class ProcessRig:
     """A rig of processes, as `plan` says. `module` is what collectors and workers are started by."""
 
-    def __init__(self, plan: scenario.Rig, folder: Path, *, module: str = "app") -> None:
+    def __init__(self, plan: Processes, folder: Path, *, module: str = "app") -> None:
         self._plan = plan
         self._folder = folder
         self._module = module

@@ -1,4 +1,4 @@
-"""Rig: what drills are run on. Ours consists of processes; one of containers, or of a cluster, fits in here."""
+"""Rig: what drills are run on: processes, or containers; a cluster would fit in here too."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence

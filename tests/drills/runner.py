@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from tests.drills.containers import ContainerRig
 from tests.drills.faultlog import FaultLog
 from tests.drills.judge import Measured, missed
 from tests.drills.probing import SOURCE, Probe, Report
 from tests.drills.processes import ProcessRig
 from tests.drills.rig import NotHere, Rig, Verb
-from tests.drills.scenario import Fault, Scenario
+from tests.drills.scenario import Containers, Fault, Scenario
 from tests.guardian import guardian
 
 JITTER = 0.5  # seconds, at most, that a fault comes later than the scenario says
@@ -46,8 +47,10 @@ class Outcome:
     kept: Path | None = None
 
 
-def on_processes(scenario: Scenario, folder: Path, module: str) -> Rig:
-    """The rig of processes."""
+def make(scenario: Scenario, folder: Path, module: str) -> Rig:
+    """The rig that the scenario asks for. Containers are what their image is, whatever the module."""
+    if isinstance(scenario.rig, Containers):
+        return ContainerRig(scenario.rig, folder)
     return ProcessRig(scenario.rig, folder, module=module)
 
 
@@ -58,7 +61,7 @@ async def run(
     seed: int = 0,
     keep: Path | None = None,
     patience: float = 1,
-    make_rig: MakeRig = on_processes,
+    make_rig: MakeRig = make,
 ) -> Outcome:
     """Run one drill.
 

@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta
 
-FOLDER = Path(__file__).parent / "scenarios"
+Kind = Literal["processes", "compose"]  # of a rig
+
+OF_PROCESSES = Path(__file__).parent / "scenarios"
+FOLDERS: dict[Kind, Path] = {"processes": OF_PROCESSES, "compose": OF_PROCESSES / "compose"}
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 Count = Annotated[int, Meta(ge=0)]
@@ -31,8 +34,12 @@ class Seconds(float):
         return cls(float(found[1]) * UNITS[found[2]])
 
 
-class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is started: `through` names those that a breakable network lies before."""
+class _Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What is started; the folder of the scenario says of which kind it is."""
+
+
+class Processes(_Rig, frozen=True, tag="processes"):
+    """What is started on this machine: `through` names those that a breakable network lies before."""
 
     store: Literal["sqlite", "postgres"] = "postgres"
     collectors: Some = 1
@@ -43,6 +50,15 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     through: tuple[Literal["postgres", "postgres-of-collector-2", "cache", "spool", "collector-1"], ...] = ()
     disk_mib: Some | None = None  # the database's files lie on a disk of this size
     settings: dict[str, str] = {}
+
+
+class Containers(_Rig, frozen=True, tag="compose"):
+    """What of deploy/compose is started."""
+
+    scaled: bool = True  # nginx in front of three collectors, else the sole one of compose.yaml
+    disk_mib: Some | None = None  # PostgreSQL's files lie on a disk of this size
+    commit_ms: Annotated[int, Meta(ge=0, le=100)] = 0  # how much longer a commit takes, so that much is under way
+    settings: dict[str, str] = {}  # of the collectors, beside those of the files
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,32 +102,34 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     shows: str
     short: bool = False  # belongs to the short set
-    rig: Rig = Rig()
+    rig: Processes | Containers
     load: Load = Load()
     faults: tuple[Fault, ...] = ()
     expect: Expect = Expect()
 
 
-def parse(name: str, text: str) -> Scenario:
-    """Read a scenario. Raises ValueError, which names what is wrong."""
+def parse(name: str, text: str, kind: Kind = "processes") -> Scenario:
+    """Read a scenario for a rig of this kind. Raises ValueError, which names what is wrong."""
     try:
-        return msgspec.convert({**tomllib.loads(text), "name": name}, Scenario, dec_hook=_decode)
+        found = tomllib.loads(text)
+        rig = {**found.get("rig", {}), "kind": kind}
+        return msgspec.convert({**found, "name": name, "rig": rig}, Scenario, dec_hook=_decode)
     except ValueError as error:  # of which msgspec.ValidationError and TOMLDecodeError are
         raise ValueError(f"{name}: {error}") from error
 
 
-def load(name: str) -> Scenario:
+def load(name: str, kind: Kind = "processes") -> Scenario:
     """The scenario of this name. Raises ValueError, also where there is none."""
-    path = FOLDER / f"{name}.toml"
+    path = FOLDERS[kind] / f"{name}.toml"
     if not path.is_file():
-        raise ValueError(f"there is no scenario {name!r}: {', '.join(names())}")
-    return parse(name, path.read_text())
+        raise ValueError(f"there is no scenario {name!r}: {', '.join(names(kind))}")
+    return parse(name, path.read_text(), kind)
 
 
 @cache
-def names() -> tuple[str, ...]:
-    """The names of all scenarios, in order."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+def names(kind: Kind = "processes") -> tuple[str, ...]:
+    """The names of all scenarios for a rig of this kind, in order."""
+    return tuple(sorted(path.stem for path in FOLDERS[kind].glob("*.toml")))
 
 
 def _decode(kind: type[Any], value: object) -> Any:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from tests.drills import planted
+from tests.drills.containers import ContainerRig
 from tests.drills.runner import Outcome, run
-from tests.drills.scenario import Expect, Scenario, Seconds, load
+from tests.drills.scenario import FOLDERS, Containers, Expect, Kind, Processes, Scenario, Seconds, load
 
 CALM = Seconds(6)  # of load where there is no fault
 SETTLE = Seconds(10)  # what is lost does not arrive, however long somebody waits for it
@@ -31,6 +32,7 @@ class Tooth:
     scenario: str
     what: str
     count: Count
+    rig: Kind = "processes"
 
 
 def _reported(part: str, name: str) -> Count:
@@ -41,6 +43,8 @@ def _by_liveness(outcome: Outcome) -> int:
     return sum(reason == "liveness check" for reasons in outcome.restarts.values() for reason in reasons)
 
 
+FAILED = _reported("requests", "errors_without_retry")
+
 TEETH = (
     Tooth("early_ack", "kill-postgres", "lost", _reported("events", "lost")),
     Tooth("redis_only", "spool-flush", "lost", _reported("events", "lost")),
@@ -48,15 +52,17 @@ TEETH = (
     Tooth("serial_cursor", "postgres-uneven", "gaps in the tail", _reported("tail", "gaps")),
     Tooth("early_delete", "worker-kill", "lost", _reported("events", "lost")),
     Tooth("liveness_on_database", "postgres-down", "restarts", _by_liveness),
-    Tooth("no_drain", "roll", "errors without retry", _reported("requests", "errors_without_retry")),
+    Tooth("no_drain", "roll", "errors without retry", FAILED),
     Tooth("swallowed_error", "postgres-down", "lost", _reported("events", "lost")),
+    Tooth("no_grace", "rollout", "errors without retry", FAILED, "compose"),
+    Tooth("no_drain", "rollout", "errors without retry", FAILED, "compose"),
 )
 
 
 def main(words: Sequence[str]) -> int:
     """Run them; the exit code is 0 where all is as it has to be."""
     options = _options(words)
-    teeth = [tooth for tooth in TEETH if not options.only or tooth.bug in options.only]
+    teeth = [tooth for tooth in TEETH if tooth.rig == options.rig and tooth.bug in (options.only or [tooth.bug])]
     began = time.monotonic()
     bitten = sum(_bite(tooth, options.seed) for tooth in teeth)
     fine = all([*_controls(teeth, options.seed)] if options.control else [])
@@ -73,8 +79,13 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="also: the sound collector in the same drills, and each bug without a fault; all have to be clean",
     )
+    parser.add_argument(
+        "--rig", choices=FOLDERS, default="processes", help="what is spoiled; compose needs Docker"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the schedules")
-    parser.add_argument("--only", nargs="+", choices=planted.BUGS, metavar="BUG", help="these bugs alone")
+    parser.add_argument(
+        "--only", nargs="+", choices=[tooth.bug for tooth in TEETH], metavar="BUG", help="these bugs alone"
+    )
     return parser.parse_args(words)
 
 
@@ -91,32 +102,38 @@ def clean(scenario: Scenario, outcome: Outcome) -> bool:
 
 
 def _bite(tooth: Tooth, seed: int) -> bool:
-    outcome = _run(_scenario(tooth.scenario), tooth.bug, seed)
+    outcome = _run(_scenario(tooth), tooth.bug, seed)
     words = f"{tooth.what} {tooth.count(outcome)} (all that was said: {'; '.join(outcome.reasons)})"
     return _tell(tooth.bug, tooth.scenario, outcome, words, "NOT CAUGHT", fine=caught(tooth, outcome))
 
 
 def _controls(teeth: Sequence[Tooth], seed: int) -> Iterator[bool]:
-    for name in dict.fromkeys(tooth.scenario for tooth in teeth):
-        outcome = _run(scenario := _scenario(name), None, seed)
+    for name, tooth in {tooth.scenario: tooth for tooth in teeth}.items():
+        outcome = _run(scenario := _scenario(tooth), None, seed)
         yield _tell("(sound)", name, outcome, "clean", "NOT CLEAN", fine=clean(scenario, outcome))
     for tooth in teeth:
-        outcome = _run(calm := _calm(_scenario(tooth.scenario)), tooth.bug, seed)
+        outcome = _run(calm := _calm(_scenario(tooth)), tooth.bug, seed)
         yield _tell(tooth.bug, f"{calm.name}, calm", outcome, "clean", "NOT CLEAN", fine=clean(calm, outcome))
 
 
 def _calm(scenario: Scenario) -> Scenario:
-    """One collector, no fault."""
-    rig, load_ = replace(scenario.rig, collectors=1), replace(scenario.load, seconds=CALM)
+    """No fault; of processes, one collector."""
+    rig = replace(scenario.rig, collectors=1) if isinstance(scenario.rig, Processes) else scenario.rig
+    load_ = replace(scenario.load, seconds=CALM)
     return replace(scenario, rig=rig, load=load_, faults=(), expect=Expect())
 
 
-def _scenario(name: str) -> Scenario:
-    found = load(name)
+def _scenario(tooth: Tooth) -> Scenario:
+    found = load(tooth.scenario, tooth.rig)
     return replace(found, load=replace(found.load, settle=SETTLE))
 
 
 def _run(scenario: Scenario, bug: str | None, seed: int) -> Outcome:
+    if isinstance(plan := scenario.rig, Containers):
+        on_top = [planted.COMPOSE / f"{bug}.yaml"] if bug else []
+        return asyncio.run(
+            run(scenario, seed=seed, make_rig=lambda _, folder, __: ContainerRig(plan, folder, on_top))
+        )
     module = "app" if bug is None else f"{planted.__name__} {bug}"
     return asyncio.run(run(scenario, module, seed=seed))
 

@@ -2,15 +2,19 @@
 
 import pytest
 
-from tests.drills import scenario
-from tests.drills.processes import offers
-from tests.drills.scenario import Scenario, Seconds
+from tests.drills import containers, processes, scenario
+from tests.drills.scenario import FOLDERS, Containers, Processes, Scenario, Seconds
 
 SHORT_SET = 150.0  # seconds that all of it may take
 AROUND = 9.0  # seconds that a drill takes beside its load
 
 ALL = [scenario.load(name) for name in scenario.names()]
-scenarios = pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
+EVERYWHERE = [scenario.load(name, kind) for kind in FOLDERS for name in scenario.names(kind)]
+scenarios = pytest.mark.parametrize("one", EVERYWHERE, ids=lambda one: f"{type(one.rig).__name__}-{one.name}")
+
+
+def offers(rig: Processes | Containers) -> dict[str, frozenset[str]]:
+    return containers.offers(rig) if isinstance(rig, Containers) else processes.offers(rig)
 
 
 @scenarios
@@ -42,6 +46,11 @@ def test_the_short_set_is_short() -> None:
     short = [one for one in ALL if one.short]
     assert len(short) >= 5
     assert sum(one.load.seconds + AROUND for one in short) < SHORT_SET
+
+
+def test_the_short_set_of_containers_is_what_users_fear_most() -> None:
+    short = {one.name for one in EVERYWHERE if isinstance(one.rig, Containers) and one.short}
+    assert short == {"kill-replica", "rollout", "postgres-away-briefly"}
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 A bug is planted by `python -m tests.drills.planted BUG …` in that process alone. Each is what a team could have
 written in good faith, and nothing besides: without a fault such a collector does all that a sound one does, or
-its file says why not.
+its file says why not. The folder `compose` has the same for Compose's files.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 BUGS = (
@@ -18,6 +19,8 @@ BUGS = (
     "no_drain",
     "swallowed_error",
 )
+
+COMPOSE = Path(__file__).parent / "compose"  # what each says on top of deploy/compose takes a guarantee out of it
 
 
 def swap(owner: object, name: str, make: Callable[[Any], Any]) -> None:
