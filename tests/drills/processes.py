@@ -121,9 +121,7 @@ class ProcessRig:
         """How often each id of this source is in the table."""
         if self._database is None:
             return await asyncio.to_thread(_in_file, self._env["SQLITE_PATH"], source)
-        async with postgres.connected(self._database) as connection:
-            rows = await connection.fetch("SELECT id FROM events WHERE source = $1", source)
-        return Counter(row["id"] for row in rows)
+        return await postgres.stored(self._database, source)
 
     async def _start(self) -> None:
         enter = self._stack.enter_async_context
@@ -149,20 +147,20 @@ class ProcessRig:
             self._env["SQLITE_PATH"] = str((self._disk or self._folder) / "collector.db")
         else:
             self._database = server = await self._stack.enter_async_context(
-                _running(PostgresServer(place=self._disk))
+                running(PostgresServer(place=self._disk))
             )
             await asyncio.to_thread(migrate, server.url())
             self._targets["postgres"] = postgres.of_postgres(server)
             through = await self._network("postgres", server.port, server.url())
             self._env["POSTGRES_CONNECTION_STRING"] = through
         if self._plan.cache:
-            cache = await self._stack.enter_async_context(_running(RedisServer(binary=valkey_binary())))
+            cache = await self._stack.enter_async_context(running(RedisServer(binary=valkey_binary())))
             self._targets["cache"] = redis.of_redis(cache, self._read_pages)
             self._env["REDIS_URL"] = await self._network("cache", cache.port, cache.url())
         if self._plan.spool:
             binary = valkey_binary()
             self._spool = spool = await self._stack.enter_async_context(
-                _running(RedisServer(settings=ON_DISK, binary=binary))
+                running(RedisServer(settings=ON_DISK, binary=binary))
             )
             self._targets["spool"] = redis.of_redis(spool) | {
                 "flush": partial(redis.flush, spool, partial(redis.mark, spool))
@@ -223,7 +221,7 @@ class ProcessRig:
 
 
 @asynccontextmanager
-async def _running(server: AnyServer) -> AsyncIterator[AnyServer]:
+async def running(server: AnyServer) -> AsyncIterator[AnyServer]:
     """Its context, entered and left in a thread."""
     await asyncio.to_thread(server.start)
     try:
