@@ -29,7 +29,7 @@ from tests.servers import PostgresServer
 
 VERSION = "VERSION_OF_THE_TEMPLATE"  # no setting: it makes a template another one, and nothing besides
 NOWHERE = "postgres://nobody@127.0.0.1:1/none"
-LET_IN = 12.0  # seconds that the Job goes on where the front lets clients in before it is done
+LATE = 2.0  # seconds that the Job goes on where clients are let in before it is done
 STARTED_WITHIN = 60.0  # seconds
 POLL = 0.02  # seconds
 
@@ -56,6 +56,7 @@ class SimulatedRig:
         self._database: PostgresServer | None = None
         self._controller: Controller | None = None
         self._base: Template | None = None
+        self._job: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -107,12 +108,11 @@ class SimulatedRig:
         self._controller = await enter(Controller(self._stage.deployment, self._supervisor, self._start))
         self._controller.apply(self._next())
         await self._until_started()
-        if await self._lets_in():
-            job = asyncio.create_task(self._migrate_later())
-            self._stack.push_async_callback(asyncio.wait, [job])
-            return
-        await asyncio.to_thread(migrate, server.url())
-        await self._controller.rolled_out()
+        self._job = asyncio.create_task(self._migrate(late=await self._lets_in()), name="migration")
+        self._stack.callback(self._job.cancel)
+        async with asyncio.timeout(STARTED_WITHIN):
+            while not self._supervisor.endpoints:
+                await asyncio.sleep(POLL)
         await asyncio.sleep(self._stage.lag)
 
     async def _until_started(self) -> None:
@@ -128,23 +128,29 @@ class SimulatedRig:
         await asyncio.sleep(period)
         return bool(self._supervisor.endpoints)
 
-    async def _migrate_later(self) -> None:
+    async def _migrate(self, *, late: bool) -> None:
+        """The Job. Where clients are let in without a schema, it ends a while after the first has come."""
         assert self._database is not None
-        await asyncio.sleep(self._stage.lag + LET_IN)
+        while late and not self._front.connections:
+            await asyncio.sleep(POLL)
+        await asyncio.sleep(LATE if late else 0)
         await asyncio.to_thread(migrate, self._database.url())
 
     async def _update(self, lasts: float) -> str | None:
         """Another version, in all else the same."""
+        await self._installed()
         self._deployed.apply(self._next())
         return await self._rolled()
 
     async def _undo(self, lasts: float) -> str | None:
         """The version before this one again."""
+        await self._installed()
         self._deployed.undo()
         return await self._rolled()
 
     async def _misconfigure(self, lasts: float) -> str | None:
         """A version that does not reach its database, until the deadline; then it is undone."""
+        await self._installed()
         self._deployed.apply(self._next().with_env(POSTGRES_CONNECTION_STRING=NOWHERE))
         began = time.monotonic()
         try:
@@ -154,6 +160,12 @@ class SimulatedRig:
             end = f"was stuck ({stuck})"
         until = time.monotonic() - began
         return f"{end} after {until:.1f} s; undone, {await self._undo(0)}"
+
+    async def _installed(self) -> None:
+        """Wait until the Job is done, and the first rollout."""
+        assert self._job is not None
+        await self._job
+        await self._deployed.rolled_out()
 
     async def _rolled(self) -> str | None:
         """Wait until it is done, and until those that it has replaced have left."""
