@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image publish version test check bench drills drills-teeth format install lock audit workflows clean
+.PHONY: help run up down image publish version test check check-deploy bench drills drills-teeth format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
 
+check-deploy: .venv/.dev ## Render and check every manifest and the chart; builds the tools for it in .tools, needs Go
+	@$(BIN)/python -m tests.kube $(ARGS)
+
 bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: some minutes, not an hour)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -71,8 +74,8 @@ workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go a
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	uvx zizmor@1.32 --offline .github/workflows
 
-clean: ## Remove .venv, caches and builds; data stays
-	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+clean: ## Remove .venv, .tools, caches and builds; data stays
+	@rm -rf .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 IMAGE ?= collector:latest

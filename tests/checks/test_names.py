@@ -23,6 +23,10 @@ ONCE = {
 MAY_SAY = {
     "pyproject.toml": {"version", "repository", "image"},
     "CHANGELOG.md": {"version"},
+    "deploy/k8s/base/kustomization.yaml": {"version", "image"},  # held to it by tests/kube/test_overlays.py
+    "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
+    "deploy/helm/collector/values.yaml": {"image"},
+    "deploy/helm/collector/README.md": {"image"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }

@@ -71,6 +71,19 @@ def collectors() -> Iterator[tuple[str, Service]]:
                 yield f"{path.name}: {name}", service
 
 
+def kube() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every Deployment of the plain manifests, by its name."""
+    for path in sorted((DEPLOY / "k8s" / "base").glob("*.yaml")):
+        for manifest in yaml.safe_load_all(path.read_text()):
+            if manifest["kind"] == "Deployment":
+                yield f"k8s: {manifest['metadata']['name']}", manifest
+
+
+def kube_settings() -> dict[str, str]:
+    lines = (DEPLOY / "k8s/base/settings.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
 def docker_run() -> list[str]:
     page = (DEPLOY / "docker/README.md").read_text()
     (command,) = re.findall(r"^\$ (docker run --detach (?:.*\\\n)*.*)$", page, re.MULTILINE)
@@ -90,7 +103,7 @@ def environments() -> dict[str, set[str]]:
         found[name] = {value.partition("=")[0] for value in of(name, "Environment")}
     for name, service in collectors():
         found[name] = set(service["environment"])
-    return found
+    return {**found, "k8s": set(kube_settings())}
 
 
 @pytest.mark.parametrize(("rung", "names"), environments().items(), ids=environments())
@@ -152,6 +165,9 @@ def grace() -> dict[str, tuple[float, dict[str, Any]]]:
             seconds = re.fullmatch(r"(\d+)s", str(service.get("stop_grace_period")))
             assert seconds, f"{name} has no stop_grace_period in seconds"
             found[name] = (float(seconds[1]), service["environment"])
+    for name, deployment in kube():
+        pod = deployment["spec"]["template"]["spec"]
+        found[name] = (float(pod["terminationGracePeriodSeconds"]), kube_settings())
     return found
 
 

@@ -1,0 +1,115 @@
+"""Tools: the programs that render and judge manifests, each at one version, which is written here only."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".tools"
+PATIENCE = 30.0  # seconds to tell a version, which takes 100 ms
+BUILD_PATIENCE = 900.0  # seconds; helm compiles for two minutes on two cores
+
+
+class NotHere(Exception):
+    """A tool is not on this machine; the message says which, and what would help."""
+
+
+class NotInstalled(Exception):
+    """Go is here and did not build a tool; the message is its last line."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tool:
+    """A program: its package for `go install`, its version, and the words by which it tells that."""
+
+    package: str
+    version: str
+    tell: tuple[str, ...] = ("version",)
+
+
+TOOLS = {
+    "helm": Tool(package="helm.sh/helm/v4/cmd/helm", version="v4.3.1"),
+    "kustomize": Tool(package="sigs.k8s.io/kustomize/kustomize/v5", version="v5.8.2"),
+    "kubeconform": Tool(package="github.com/yannh/kubeconform/cmd/kubeconform", version="v0.8.0", tell=("-v",)),
+    "kube-score": Tool(package="github.com/zegl/kube-score/cmd/kube-score", version="v1.20.0"),
+}
+
+
+@cache
+def tool(name: str) -> Path:
+    """Give the path of a tool of the pinned version. Raises NotHere."""
+    for path in (_installed(name), _on_path(name)):
+        if path is not None:
+            return path
+    raise NotHere(f"no {name} {TOOLS[name].version}, in .tools nor on PATH: `make check-deploy` installs it by Go")
+
+
+def go() -> Path | None:
+    """Give the path of Go's command; None where there is none."""
+    found = shutil.which("go")
+    return Path(found) if found else None
+
+
+def install(name: str) -> Path:
+    """Build a tool by Go's command. Raises NotHere without Go, NotInstalled where that failed."""
+    if go() is None:
+        raise NotHere(f"no {name} {TOOLS[name].version}, and no Go to build it with")
+    wanted = TOOLS[name]
+    run_go("install", f"{wanted.package}@{wanted.version}", env={"GOBIN": str(_bin(name)), "CGO_ENABLED": "0"})
+    tool.cache_clear()
+    return tool(name)
+
+
+def run_go(*words: str, env: dict[str, str] | None = None) -> str:
+    """Run Go's command, outside of any module; gives what it printed. Raises NotInstalled."""
+    command = ["go", *words]
+    FOLDER.mkdir(exist_ok=True)
+    try:
+        done = run(command, env=env, timeout=BUILD_PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise NotInstalled(f"{' '.join(command)}: not done in {BUILD_PATIENCE:.0f} s") from error
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        raise NotInstalled(f"{' '.join(command)}: {last}")
+    return done.stdout
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = PATIENCE,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in the repository's root, with the environment plus `env`."""
+    environ = {**os.environ, **(env or {})}
+    return subprocess.run(
+        command, cwd=ROOT, input=stdin, env=environ, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def _bin(name: str) -> Path:
+    # The version is in the path: another pin is another file, and an old one is never taken for it.
+    return FOLDER / "bin" / f"{name}-{TOOLS[name].version}"
+
+
+def _installed(name: str) -> Path | None:
+    path = _bin(name) / name
+    return path if os.access(path, os.X_OK) else None
+
+
+def _on_path(name: str) -> Path | None:
+    found = shutil.which(name)
+    if found is None:
+        return None
+    try:
+        told = run([found, *TOOLS[name].tell]).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    same = re.search(rf"(?<![\d.]){re.escape(TOOLS[name].version.lstrip('v'))}(?![-.]?\w)", told)
+    return Path(found) if same else None
