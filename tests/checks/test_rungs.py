@@ -73,7 +73,7 @@ def collectors() -> Iterator[tuple[str, Service]]:
 
 def kube() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every Deployment of the plain manifests, by its name."""
-    for path in sorted((DEPLOY / "k8s" / "base").glob("*.yaml")):
+    for path in sorted((DEPLOY / "k8s" / "base").rglob("*.yaml")):
         for manifest in yaml.safe_load_all(path.read_text()):
             if manifest["kind"] == "Deployment":
                 yield f"k8s: {manifest['metadata']['name']}", manifest
