@@ -41,8 +41,7 @@ class Status:
         """Whether anything has come on since."""
         more = (self.updated, self.ready, self.available)
         return self.old < before.old or any(
-            now > then
-            for now, then in zip(more, (before.updated, before.ready, before.available), strict=True)
+            now > then for now, then in zip(more, (before.updated, before.ready, before.available), strict=True)
         )
 
     def complete(self, replicas: int) -> bool:

@@ -5,11 +5,10 @@ What cannot be played is refused, rather than passed over: a drill of something 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tests.drills.supervisor import Check, Policy
+from tests.kube.rendered import Manifest
 
-Manifest = dict[str, Any]
 Portion = int | str
 """Of the replicas: a number, or a share such as "25%"."""
 
@@ -176,5 +175,7 @@ def _faster(policy: Policy, pace: float) -> Policy:
             ("readiness", policy.readiness),
         )
     }
-    times = {name: getattr(policy, name) / pace for name in ("grace", "pre_stop", "backoff", "backoff_most", "steady")}
+    times = {
+        name: getattr(policy, name) / pace for name in ("grace", "pre_stop", "backoff", "backoff_most", "steady")
+    }
     return replace(policy, **checks, **times)

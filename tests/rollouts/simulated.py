@@ -20,7 +20,8 @@ from tests.databases import migrate
 from tests.drills.front import Front
 from tests.drills.injectors import postgres
 from tests.drills.processes import running
-from tests.drills.rig import NotHere, Targets
+from tests.drills.rig import NotHere, Rig, Targets
+from tests.drills.scenario import Scenario
 from tests.drills.supervisor import Pod, Supervisor
 from tests.process import CollectorProcess
 from tests.rollouts.controller import Controller, Stuck
@@ -159,7 +160,8 @@ class SimulatedRig:
         except Stuck as stuck:
             end = f"was stuck ({stuck})"
         until = time.monotonic() - began
-        return f"{end} after {until:.1f} s; undone, {await self._undo(0)}"
+        self._deployed.undo()
+        return f"{end} after {until:.1f} s; undone, {await self._rolled()}"
 
     async def _installed(self) -> None:
         """Wait until the Job is done, and the first rollout."""
@@ -194,6 +196,11 @@ class SimulatedRig:
         self._processes.append(process)
         self._stack.callback(process.close)
         return process
+
+
+def simulated(stage: Stage, scenario: Scenario, folder: Path, module: str) -> Rig:
+    """The rig, as a runner of drills makes one."""
+    return SimulatedRig(stage, module=module)
 
 
 def _told(codes: Sequence[int | None]) -> str:
