@@ -11,9 +11,10 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.drills.matrix import matrix
 from tests.drills.probing import Probe
@@ -27,7 +28,7 @@ from tests.rollouts.manifest import DRAINS, Deployment, Unplayable, read
 from tests.rollouts.simulated import Stage, simulated
 from tests.rollouts.source import PRODUCTION, manifests
 
-SHORT = {"times": 3, "pace": 3.0, "misconfigure": False}
+SHORT: Mapping[str, Any] = {"times": 3, "pace": 3, "misconfigure": False}
 
 
 def main(words: Sequence[str]) -> int:
@@ -103,40 +104,37 @@ def _tell(outcome: Outcome, took: float) -> None:
     print(f"\n{matrix([outcome])}\n")
     if report:
         requests, events = report["requests"], report["events"]
-        print(
-            f"{len(report['faults'])} rollouts, {requests['sent']:,} requests: {requests['errors_without_retry']} failed,"
-            f" {events['lost']} lost, {events['doubled']} doubled",
-            end="; ",
-        )
+        failed, lost, doubled = requests["errors_without_retry"], events["lost"], events["doubled"]
+        print(f"{requests['sent']:,} requests: {failed} failed, {lost} lost, {doubled} doubled", end="; ")
     # Where something else had the machine, times say little.
     print(f"{took:.0f} s, load {os.getloadavg()[0] / (os.cpu_count() or 1):.1f} a core")
 
 
 def _options(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.rollouts", description=(__doc__ or "").split("\n\n")[1])
+    about = (__doc__ or "").split("\n\n")[1]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.rollouts", description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     names = parser.add_argument
+    names("--times", type=int, default=20, metavar="N", help="so many rollouts, an update and its undo in turn")
+    names("--short", action="store_true", help=f"the same as {_in_words(SHORT)}")
     names(
-        "--times", type=int, default=20, metavar="N", help="so many rollouts, an update and its undo in turn (20)"
+        "--of", default=PRODUCTION, metavar="SOURCE", help="overlays/NAME, the chart's values-NAME.yaml, or a file"
     )
-    names("--short", action="store_true", help=f"{SHORT['times']} of them, at pace {SHORT['pace']:g}")
-    names("--of", default=PRODUCTION, metavar="SOURCE",
-          help="overlays/NAME, the chart's values-NAME.yaml, or a file of rendered manifests")  # fmt: skip
-    names(
-        "--pace", type=float, default=4.0, metavar="X", help="times are divided by X; 1: as the manifest says (4)"
-    )
-    names(
-        "--lag", type=float, default=5.0, metavar="S", help="seconds, before division, until endpoints change (5)"
-    )
-    names("--rate", type=int, default=100, metavar="R", help="requests a second (100)")
-    names("--misconfigure", action=argparse.BooleanOptionalAction, default=True,
-          help="at the end, also a version that cannot serve: it has to be stuck, and is undone")  # fmt: skip
+    names("--pace", type=float, default=4.0, metavar="X", help="divide all times by X; 1: as the manifest says")
+    names("--lag", type=float, default=5.0, metavar="S", help="seconds, before that, until endpoints change")
+    names("--rate", type=int, default=100, metavar="R", help="requests a second")
+    also = "at the end, also a version that cannot serve: it has to be stuck, and is undone"
+    names("--misconfigure", action=argparse.BooleanOptionalAction, default=True, help=also)
     names("--namespace", default="collector-staging", help="on a cluster: where the Deployment is")
     names("--keep", type=Path, metavar="DIR", help="where what is not clean leaves its ledger and logs")
-    options = parser.parse_args(words)
-    if options.short:
+    if parser.parse_args(words).short:
         parser.set_defaults(**SHORT)
-        options = parser.parse_args(words)
-    return options
+    return parser.parse_args(words)
+
+
+def _in_words(options: Mapping[str, object]) -> str:
+    return " ".join(f"--no-{name}" if value is False else f"--{name} {value}" for name, value in options.items())
 
 
 if __name__ == "__main__":

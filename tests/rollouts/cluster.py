@@ -19,6 +19,7 @@ from tests.drills.probing import Probe, Report, question
 from tests.drills.rig import NotHere, Rig, Targets
 from tests.drills.scenario import Load, Scenario
 from tests.kube.rendered import Manifest
+from tests.rollouts.drill import verbs
 
 NAME, POD = "collector", "collector-rollouts-probe"
 DEPLOYMENT = f"deployment/{NAME}"
@@ -116,7 +117,7 @@ class ClusterRig:
     @property
     def targets(self) -> Targets:
         """The same as of the Deployment that is played."""
-        return {"deployment": {"update": self._update, "undo": self._undo, "misconfigure": self._misconfigure}}
+        return verbs(update=self._update, undo=self._undo, misconfigure=self._misconfigure)
 
     @property
     def restarts(self) -> Mapping[str, Sequence[str]]:
@@ -136,29 +137,29 @@ class ClusterRig:
         found = await self._kubectl("exec", DEPLOYMENT, "--", "python", "-c", IDS, source)
         return Counter(json.loads(found.splitlines()[-1]))
 
-    async def _update(self, lasts: float) -> str | None:
+    async def _update(self) -> str | None:
         await self._kubectl("rollout", "restart", DEPLOYMENT)
         return await self._rolled()
 
-    async def _undo(self, lasts: float) -> str | None:
+    async def _undo(self) -> str | None:
         await self._kubectl("rollout", "undo", DEPLOYMENT)
         return await self._rolled()
 
-    async def _misconfigure(self, lasts: float) -> str | None:
+    async def _misconfigure(self) -> str | None:
         await self._kubectl("set", "env", DEPLOYMENT, *NOWHERE)
         try:
             await self._kubectl("rollout", "status", DEPLOYMENT)
             end = "went through"
         except Refused as stuck:
             end = f"was stuck ({stuck})"
-        return f"{end}; undone, {await self._undo(0)}"
+        return f"{end}; undone, {await self._undo()}"
 
     async def _rolled(self) -> str | None:
         """Wait until it is done, and until those that it has replaced have left."""
         before, began = set(await self._look()), time.monotonic()
         await self._kubectl("rollout", "status", DEPLOYMENT)
         took = time.monotonic() - began
-        while any("deletionTimestamp" in pod["metadata"] for pod in (await self._look()).values()):
+        while any("deletionTimestamp" in pod["metadata"] for pod in (await self._look()).values()):  # noqa: ASYNC110
             await asyncio.sleep(POLL)
         after = await self._look()
         self._logs |= {name: await self._kubectl("logs", name) for name in after}

@@ -50,17 +50,14 @@ class Deployment:
 
     def faster(self, pace: float) -> "Deployment":
         """The same with every time divided by `pace`, so that their ratios stay."""
-        env = {name: f"{float(value) / pace:g}" if name in DRAINS else value for name, value in self._env.items()}
+        template = self.template
+        drains = {name: f"{float(template.env[name]) / pace:g}" for name in DRAINS if name in template.env}
         return replace(
             self,
             min_ready=self.min_ready / pace,
             progress_deadline=self.progress_deadline / pace,
-            template=Template(env=env, policy=_faster(self.template.policy, pace)),
+            template=replace(template.with_env(**drains), policy=_faster(template.policy, pace)),
         )
-
-    @property
-    def _env(self) -> Mapping[str, str]:
-        return self.template.env
 
 
 def read(manifests: Sequence[Manifest], name: str = "collector") -> Deployment:
@@ -165,17 +162,20 @@ def _pre_stop(hook: Manifest | None) -> float:
 
 def _faster(policy: Policy, pace: float) -> Policy:
     """Periods, time-outs and waits alike; how often something has to fail stays."""
-    checks = {
-        which: None
-        if check is None
-        else replace(check, period=check.period / pace, timeout=check.timeout / pace, delay=check.delay / pace)
-        for which, check in (
-            ("startup", policy.startup),
-            ("liveness", policy.liveness),
-            ("readiness", policy.readiness),
-        )
-    }
-    times = {
-        name: getattr(policy, name) / pace for name in ("grace", "pre_stop", "backoff", "backoff_most", "steady")
-    }
-    return replace(policy, **checks, **times)
+    return replace(
+        policy,
+        startup=_check_faster(policy.startup, pace),
+        liveness=_check_faster(policy.liveness, pace),
+        readiness=_check_faster(policy.readiness, pace),
+        grace=policy.grace / pace,
+        pre_stop=policy.pre_stop / pace,
+        backoff=policy.backoff / pace,
+        backoff_most=policy.backoff_most / pace,
+        steady=policy.steady / pace,
+    )
+
+
+def _check_faster(check: Check | None, pace: float) -> Check | None:
+    if check is None:
+        return None
+    return replace(check, period=check.period / pace, timeout=check.timeout / pace, delay=check.delay / pace)

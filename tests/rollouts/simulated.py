@@ -1,14 +1,13 @@
 """Simulated: the rig on which a Deployment is played: real collectors, a PostgreSQL, and a front before them.
 
 It begins as `kubectl apply` of everything does: pods and the migration Job start together. The Job comes late, and
-the front lets clients in as soon as it has an endpoint: a pod that counts as ready before the schema is there turns
-them away.
+the front lets clients in as soon as it has an endpoint: a pod that is ready without a schema turns them away.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +24,14 @@ from tests.drills.scenario import Scenario
 from tests.drills.supervisor import Pod, Supervisor
 from tests.process import CollectorProcess
 from tests.rollouts.controller import Controller, Stuck
+from tests.rollouts.drill import verbs
 from tests.rollouts.manifest import Deployment, Template
 from tests.servers import PostgresServer
 
 VERSION = "VERSION_OF_THE_TEMPLATE"  # no setting: it makes a template another one, and nothing besides
 NOWHERE = "postgres://nobody@127.0.0.1:1/none"
 LATE = 2.0  # seconds that the Job goes on where clients are let in before it is done
-STARTED_WITHIN = 60.0  # seconds
+PATIENCE = 120.0  # seconds; a start takes two
 POLL = 0.02  # seconds
 
 
@@ -83,7 +83,7 @@ class SimulatedRig:
     @property
     def targets(self) -> Targets:
         """What can be done to a Deployment."""
-        return {"deployment": {"update": self._update, "undo": self._undo, "misconfigure": self._misconfigure}}
+        return verbs(update=self._update, undo=self._undo, misconfigure=self._misconfigure)
 
     @property
     def restarts(self) -> Mapping[str, Sequence[str]]:
@@ -108,19 +108,15 @@ class SimulatedRig:
         await enter(self._supervisor)
         self._controller = await enter(Controller(self._stage.deployment, self._supervisor, self._start))
         self._controller.apply(self._next())
-        await self._until_started()
+        await _until(self._have_started)
         self._job = asyncio.create_task(self._migrate(late=await self._lets_in()), name="migration")
         self._stack.callback(self._job.cancel)
-        async with asyncio.timeout(STARTED_WITHIN):
-            while not self._supervisor.endpoints:
-                await asyncio.sleep(POLL)
+        await _until(lambda: bool(self._supervisor.endpoints))
         await asyncio.sleep(self._stage.lag)
 
-    async def _until_started(self) -> None:
-        """Until every pod that there is to be has come up: nobody needs a schema for that."""
-        async with asyncio.timeout(STARTED_WITHIN):
-            while len(self._pods) < self._stage.deployment.replicas or not all(pod.started for pod in self._pods):
-                await asyncio.sleep(POLL)
+    def _have_started(self) -> bool:
+        """Whether every pod that there is to be has come up: nobody needs a schema for that."""
+        return len(self._pods) >= self._stage.deployment.replicas and all(pod.started for pod in self._pods)
 
     async def _lets_in(self) -> bool:
         """Whether pods become endpoints though there is no schema."""
@@ -132,24 +128,24 @@ class SimulatedRig:
     async def _migrate(self, *, late: bool) -> None:
         """The Job. Where clients are let in without a schema, it ends a while after the first has come."""
         assert self._database is not None
-        while late and not self._front.connections:
-            await asyncio.sleep(POLL)
-        await asyncio.sleep(LATE if late else 0)
+        if late:
+            await _until(lambda: self._front.connections > 0)
+            await asyncio.sleep(LATE)
         await asyncio.to_thread(migrate, self._database.url())
 
-    async def _update(self, lasts: float) -> str | None:
+    async def _update(self) -> str | None:
         """Another version, in all else the same."""
         await self._installed()
         self._deployed.apply(self._next())
         return await self._rolled()
 
-    async def _undo(self, lasts: float) -> str | None:
+    async def _undo(self) -> str | None:
         """The version before this one again."""
         await self._installed()
         self._deployed.undo()
         return await self._rolled()
 
-    async def _misconfigure(self, lasts: float) -> str | None:
+    async def _misconfigure(self) -> str | None:
         """A version that does not reach its database, until the deadline; then it is undone."""
         await self._installed()
         self._deployed.apply(self._next().with_env(POSTGRES_CONNECTION_STRING=NOWHERE))
@@ -196,6 +192,13 @@ class SimulatedRig:
         self._processes.append(process)
         self._stack.callback(process.close)
         return process
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    """Wait for it. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
 
 
 def simulated(stage: Stage, scenario: Scenario, folder: Path, module: str) -> Rig:

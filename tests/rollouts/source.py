@@ -1,4 +1,4 @@
-"""Source: where the manifests come from: an overlay by Kustomize, the chart by Helm, or a file that is rendered."""
+"""Source: where manifests come from: an overlay by Kustomize, the chart by Helm, or a file that is rendered."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ PRODUCTION = "overlays/production"
 
 
 def manifests(source: str) -> list[Manifest]:
-    """Of an overlay ("overlays/production"), values of the chart ("values-production.yaml") or a file of manifests.
+    """Of an overlay ("overlays/production"), of values of the chart ("values-production.yaml"), or of a file.
 
     A tool that is missing is built. Raises NotHere, RenderError, OSError.
     """
