@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image publish version test check check-deploy bench drills drills-teeth format install lock audit workflows clean
+.PHONY: help run up down image publish version chart chart-push chart-docs test check check-deploy bench drills drills-teeth format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,16 @@ publish: ## Build the image for amd64 and arm64, with SBOM and provenance, and p
 	@mkdir -p dist
 	docker buildx build $(build-args) --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max \
 	  --tag $(published):$(version) --push --metadata-file dist/image.json $(ARGS) .
+
+chart: ## Package the chart (deploy/helm/collector) in dist; needs Helm
+	$(need-helm)
+	@$(HELM) package deploy/helm/collector --destination dist
+
+chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; for a release
+	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS)
+
+chart-docs: .venv/.dev ## Make the table of values in the chart's README, from its values.yaml
+	@$(BIN)/python -m tests.kube.chart_docs
 
 version: ## Print the version
 	@echo $(version)
@@ -82,6 +92,9 @@ IMAGE ?= collector:latest
 of-pyproject = $(shell sed -n 's/^$(1) = "\(.*\)"$$/\1/p' pyproject.toml)
 version = $(call of-pyproject,version)
 published = $(call of-pyproject,image)
+CHARTS ?= oci://$(dir $(published))charts
+# Any Helm packages and pushes; the one that the chart is checked with comes first, if `make check-deploy` built it.
+HELM ?= $(firstword $(wildcard .tools/bin/helm-*/helm) helm)
 revision = $(shell git rev-parse HEAD 2>/dev/null)
 build-args = --build-arg VERSION=$(version) --build-arg REVISION=$(revision) --build-arg SOURCE=$(call of-pyproject,Repository)
 
@@ -113,6 +126,7 @@ compile = uv pip compile --quiet pyproject.toml --universal --python-version 3.1
 
 too-old = Python 3.11 or newer is needed and $(PYTHON) is $(or $(shell $(PYTHON) -V 2>/dev/null),not there): name another, as in make run PYTHON=python3.13
 no-venv = $(PYTHON) cannot make virtual environments: apt install $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') (or install uv)
+need-helm = $(if $(call succeeds,$(HELM) version),,$(error This needs Helm: https://helm.sh/docs/intro/install))
 need-uv = $(if $(uv),,$(error This needs uv: pipx install uv))
 
 uv = $(call succeeds,uv --version)

@@ -20,6 +20,8 @@ Schema = dict[str, Any]
 
 DRAFT = "http://json-schema.org/draft-04/schema#"  # OpenAPI's: exclusiveMinimum is a boolean
 TEMPLATE = "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"
+CLUSTER = "postgresql.cnpg.io/cluster_v1.json"
+OBJECT_STORE = "barmancloud.cnpg.io/objectstore_v1.json"
 INT_OR_STRING: Schema = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 QUANTITY: Schema = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 # The OpenAPI says string of what the API server reads from a number too.
@@ -153,7 +155,37 @@ def _of_crds(folder: Path) -> Iterator[tuple[str, Schema]]:
         for version in spec["versions"]:
             if version["served"]:
                 name = _file(group=spec["group"], version=version["name"], kind=spec["names"]["kind"])
-                yield name, strict(version["schema"]["openAPIV3Schema"])
+                schema = strict(version["schema"]["openAPIV3Schema"])
+                yield name, schema
+                if name == CLUSTER:
+                    yield OBJECT_STORE, _object_store(schema)
+
+
+def _object_store(cluster: Schema) -> Schema:
+    # The kind of the backup plugin, whose module not every proxy has: the type of its core is the Cluster's too.
+    spec = cluster["properties"]["spec"]["properties"]
+    sidecar = {"type": "object", "properties": {"resources": spec["resources"]}}
+    store = {
+        "configuration": spec["backup"]["properties"]["barmanObjectStore"],
+        "retentionPolicy": spec["backup"]["properties"]["retentionPolicy"],
+        "instanceSidecarConfiguration": sidecar,
+    }
+    fields = {
+        **{name: {"type": "string"} for name in ("apiVersion", "kind")},
+        "metadata": {"type": "object"},
+        "spec": {
+            "type": "object",
+            "properties": store,
+            "required": ["configuration"],
+            "additionalProperties": False,
+        },
+    }
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": ["metadata", "spec"],
+        "additionalProperties": False,
+    }
 
 
 def _file(*, group: str, version: str, kind: str) -> str:

@@ -5,10 +5,13 @@
 {{- $name | trunc 30 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Takes (list . "component"). What a selector says: it can never be changed, so it bears no version. */}}
+{{/*
+Takes (list . "component"). What a selector says: it can never be changed, so it bears no version. The spool is
+another program than the rest.
+*/}}
 {{- define "collector.selector" -}}
 {{- $ := index . 0 -}}
-app.kubernetes.io/name: {{ $.Chart.Name }}
+app.kubernetes.io/name: {{ eq (index . 1) "spool" | ternary "redis" $.Chart.Name }}
 app.kubernetes.io/instance: {{ $.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
@@ -16,9 +19,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{/* Takes (list . "component"). */}}
 {{- define "collector.labels" -}}
 {{- $ := index . 0 -}}
-{{ include "collector.selector" . }}
-app.kubernetes.io/part-of: {{ $.Chart.Name }}
-app.kubernetes.io/version: {{ include "collector.version" $ | quote }}
+{{ include "collector.podLabels" . }}
 app.kubernetes.io/managed-by: {{ $.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
@@ -27,6 +28,9 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{- define "collector.podLabels" -}}
 {{ include "collector.selector" . }}
 app.kubernetes.io/part-of: {{ (index . 0).Chart.Name }}
+{{- if ne (index . 1) "spool" }}
+app.kubernetes.io/version: {{ include "collector.version" (index . 0) | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* The collector's version, as far as it is known. */}}
@@ -49,14 +53,19 @@ app.kubernetes.io/part-of: {{ (index . 0).Chart.Name }}
 {{- end -}}
 
 {{/*
-Takes (list . "component" suffix wave). Argo CD applies one wave after the other; for others it means nothing, and is
-not there.
+Takes (list . "component" suffix wave), and after them more labels. Argo CD applies one wave after the other; for
+others a wave means nothing, and is not there.
 */}}
 {{- define "collector.metadata" -}}
 {{- $ := index . 0 -}}
 name: {{ include "collector.name" $ }}{{ index . 2 }}
 labels:
   {{- include "collector.labels" . | nindent 2 }}
+  {{- range $labels := slice . 4 }}
+  {{- range $key, $value := $labels }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+  {{- end }}
 {{- with include "collector.wave" (list $ (index . 3)) }}
 annotations:
   {{- . | nindent 2 }}
@@ -68,4 +77,10 @@ annotations:
 {{- if eq (index . 0).Values.migrations.mode "argoSync" -}}
 argocd.argoproj.io/sync-wave: {{ index . 1 | quote }}
 {{- end -}}
+{{- end -}}
+
+{{/* Annotations of what must outlive the release. */}}
+{{- define "collector.keep" -}}
+helm.sh/resource-policy: keep
+argocd.argoproj.io/sync-options: Prune=false,Delete=false
 {{- end -}}

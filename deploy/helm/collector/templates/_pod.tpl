@@ -9,13 +9,16 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
+  {{- include "collector.runAs" . | nindent 2 }}
+{{- end -}}
+
+{{- define "collector.runAs" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
 {{- end -}}
 
 {{- define "collector.containerSecurity" -}}
@@ -47,7 +50,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Takes (list . "component"). Over zones, then over hosts; each ReplicaSet for itself, or a rollout would count the old. */}}
+{{/* Takes (list . "component"). Over zones, then over hosts; without the pods that a rollout is replacing. */}}
 {{- define "collector.spread" -}}
 topologySpreadConstraints:
   {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
@@ -85,27 +88,26 @@ readinessProbe:
   failureThreshold: 2
 {{- end -}}
 
-{{- define "collector.mounts" -}}
+{{/* Where each part of the disk is seen, and what it is: the root is read-only. */}}
+{{- define "collector.tmpMount" -}}
 - name: tmp
   mountPath: /tmp
-{{- if include "collector.withPostgres" . }}
-- name: database
-  mountPath: /run/secrets/database
-  readOnly: true
-{{- end }}
-{{- if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}
-- name: redis
-  mountPath: /run/secrets/redis
-  readOnly: true
-{{- end }}
 {{- end -}}
 
-{{- define "collector.volumes" -}}
+{{- define "collector.tmp" -}}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
-{{- if include "collector.withPostgres" . }}
-{{- $secret := include "collector.databaseSecret" . | fromYaml }}
+{{- end -}}
+
+{{- define "collector.databaseMount" -}}
+- name: database
+  mountPath: /run/secrets/database
+  readOnly: true
+{{- end -}}
+
+{{- define "collector.databaseVolume" -}}
+{{- $secret := include "collector.databaseSecret" . | fromYaml -}}
 - name: database
   secret:
     secretName: {{ $secret.name }}
@@ -113,8 +115,30 @@ readinessProbe:
     items:
       - key: {{ $secret.key }}
         path: password
+      {{- with $secret.caKey }}
+      - key: {{ . }}
+        path: ca.crt
+      {{- end }}
+{{- end -}}
+
+{{- define "collector.mounts" -}}
+{{ include "collector.tmpMount" . }}
+{{- if include "collector.withPostgres" . }}
+{{ include "collector.databaseMount" . }}
 {{- end }}
-{{- if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}
+{{- if include "collector.withRedisSecret" . }}
+- name: redis
+  mountPath: /run/secrets/redis
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "collector.volumes" -}}
+{{ include "collector.tmp" . }}
+{{- if include "collector.withPostgres" . }}
+{{ include "collector.databaseVolume" . }}
+{{- end }}
+{{- if include "collector.withRedisSecret" . }}
 - name: redis
   secret:
     secretName: {{ .Values.redis.existing.secret.name }}
@@ -125,7 +149,7 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
-{{/* Takes (list . "component" port). So that whoever scrapes by annotations finds it, and new settings bring new pods. */}}
+{{/* Takes (list . port). Whoever scrapes by annotations finds it, and new settings bring new pods. */}}
 {{- define "collector.podAnnotations" -}}
 checksum/settings: {{ include "collector.settings" (index . 0) | sha256sum }}
 prometheus.io/scrape: "true"

@@ -1,26 +1,36 @@
-{{/* What a setting is where nobody has said otherwise; a test holds them to the collector's own. */}}
+{{/* Two settings where nobody has said otherwise; a test holds them to the collector's own defaults. */}}
 {{- define "collector.poolSize" -}}
 {{ dig "POSTGRES_POOL_SIZE" 5 .Values.settings | int }}
 {{- end -}}
 
-{{/* Whether the data is in PostgreSQL. */}}
+{{- define "collector.spoolMiB" -}}
+{{ dig "SPOOL_MAX_MIB" 512 .Values.settings | int }}
+{{- end -}}
+
+{{/* Whether the data is in PostgreSQL, which alone has a worker and a migration beside those that serve. */}}
 {{- define "collector.withPostgres" -}}
 {{ if ne .Values.database.mode "embedded" }}yes{{ end }}
 {{- end -}}
 
-{{/* The secret that holds the database's password, and the key in it. */}}
+{{/* Whether the URL of Redis is in a Secret. */}}
+{{- define "collector.withRedisSecret" -}}
+{{ if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}yes{{ end }}
+{{- end -}}
+
+{{/* The Secret with the database's password: its name, and the keys in it. */}}
 {{- define "collector.databaseSecret" -}}
 {{- if eq .Values.database.mode "cnpg" -}}
 name: {{ include "collector.postgres" . }}-app
 key: password
+caKey: ""
 {{- else -}}
 {{ toYaml .Values.database.existing.secret }}
 {{- end -}}
 {{- end -}}
 
+{{/* Straight to the primary: a leader's lock is its session's, and writers keep statements in theirs. */}}
 {{- define "collector.connectionString" -}}
 {{- if eq .Values.database.mode "cnpg" -}}
-{{/* Straight to the primary: the leader's lock is its session's. */ -}}
 postgres://collector@{{ include "collector.postgres" . }}-rw:5432/collector
 {{- else -}}
 {{- with .Values.database.existing -}}
@@ -38,13 +48,13 @@ redis://{{ include "collector.redis" . }}:6379/0
 {{- end -}}
 
 {{/*
-Every plain setting, a line each. The collector asks for no tokens yet, and does not listen beyond loopback unless it
+Every plain setting, a line each. The collector asks for no tokens, and does not listen beyond loopback unless it
 is told that everyone who reaches it may read and write; gateway.anonymous is where that is said of the outside.
 */}}
 {{- define "collector.settings" -}}
 ALLOW_ANONYMOUS: "true"
-DRAIN_SECONDS: {{ .Values.leaving.drainSeconds | toString | quote }}
-GRACEFUL_SECONDS: {{ .Values.leaving.gracefulSeconds | toString | quote }}
+DRAIN_SECONDS: {{ toJson .Values.leaving.drainSeconds | quote }}
+GRACEFUL_SECONDS: {{ toJson .Values.leaving.gracefulSeconds | quote }}
 {{- if include "collector.withPostgres" . }}
 POSTGRES_CONNECTION_STRING: {{ include "collector.connectionString" . | quote }}
 POSTGRES_PASSWORD_FILE: /run/secrets/database/password
@@ -52,10 +62,8 @@ POSTGRES_PASSWORD_FILE: /run/secrets/database/password
 {{- with include "collector.redisUrl" . }}
 REDIS_URL: {{ . | quote }}
 {{- end }}
-{{- if eq .Values.redis.mode "existing" }}
-{{- if .Values.redis.existing.secret.name }}
+{{- if include "collector.withRedisSecret" . }}
 REDIS_URL_FILE: /run/secrets/redis/url
-{{- end }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
 {{ $name }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}

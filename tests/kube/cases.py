@@ -1,0 +1,124 @@
+"""Cases: everything that is rendered to be judged: each overlay, each file of values, and the chart's switches."""
+
+from collections.abc import Mapping
+from functools import cache
+from itertools import combinations, product
+from types import MappingProxyType
+from typing import Any
+
+from tests.kube.rendered import CHART, K8S, chart_text, kustomization_text
+
+NAMESPACE = "collector"
+# A switch is some values at once, as somebody would set them; a name tells those that are not the first.
+SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "database": {
+        "embedded": {},
+        "existing": {
+            "database.mode": "existing",
+            "database.existing.host": "postgres.example.com",
+            "database.existing.secret.name": "postgres",
+        },
+        "external-secret": {
+            "database.mode": "existing",
+            "database.existing.host": "postgres.example.com",
+            "database.existing.secret.name": "postgres",
+            "database.existing.externalSecret.enabled": True,
+            "database.existing.externalSecret.store": "vault",
+            "database.existing.externalSecret.remoteKey": "collector/postgres",
+        },
+        "cnpg": {"database.mode": "cnpg"},
+    },
+    "redis": {
+        "none": {},
+        "statefulset": {"redis.mode": "statefulset"},
+        "existing": {"redis.mode": "existing", "redis.existing.url": "redis://redis.example.com:6379/0"},
+    },
+    "scaling": {
+        "fixed": {},
+        "hpa": {"autoscaling.enabled": True, "database.connections.max": 200},
+        "keda": {
+            "autoscaling.enabled": True,
+            "database.connections.max": 200,
+            "autoscaling.keda.enabled": True,
+            "autoscaling.keda.prometheus": "http://prometheus.monitoring:9090",
+        },
+    },
+    "migrations": {"job": {}, **{mode: {"migrations.mode": mode} for mode in ("helmHook", "argoSync", "off")}},
+    "gateway": {
+        "off": {},
+        "on": {"gateway.enabled": True, "gateway.anonymous": True, "gateway.name": "shared"},
+    },
+    "network": {"on": {"networkPolicy.enabled": True}, "off": {}},
+    "monitoring": {
+        "off": {},
+        "on": {
+            "monitoring.serviceMonitor.enabled": True,
+            "monitoring.rules.enabled": True,
+            "monitoring.dashboard.enabled": True,
+        },
+    },
+    "image": {"tag": {}, "digest": {"image.digest": "sha256:" + "0" * 64}},
+}
+FIRST = {switch: next(iter(options)) for switch, options in SWITCHES.items()}
+# What the chart refuses to do at once; that it does is a test of its own.
+REFUSED = (
+    {"database": "embedded", "scaling": "hpa"},
+    {"database": "embedded", "scaling": "keda"},
+    {"database": "cnpg", "migrations": "helmHook"},
+    {"database": "external-secret", "migrations": "helmHook"},
+)
+Choice = Mapping[str, str]  # an option of each switch
+
+
+def names() -> list[str]:
+    """Name every case. The base and the parts of overlays are judged where they are used."""
+    overlays = [
+        f"k8s/{path.parent.relative_to(K8S)}" for path in sorted(K8S.glob("overlays/*/kustomization.yaml"))
+    ]
+    files = [f"helm/{path.name}" for path in sorted(CHART.glob("values*.yaml"))]
+    return overlays + files + [f"helm:{_told(choice)}" for choice in pairs()]
+
+
+@cache
+def rendered(name: str) -> str:
+    """Render a case, once; gives YAML. Raises RenderError, NotHere."""
+    if name.startswith("k8s/"):
+        return kustomization_text(name.removeprefix("k8s/"))
+    if name.startswith("helm/"):
+        return chart_text(name.removeprefix("helm/"), namespace=NAMESPACE)
+    told = dict(word.split("=") for word in name.removeprefix("helm:").split(",") if word)
+    return chart_text(set=values(FIRST | told), namespace=NAMESPACE)
+
+
+def values(choice: Choice) -> Mapping[str, Any]:
+    """Give what to set for an option of each switch."""
+    merged: dict[str, Any] = {}
+    for switch, option in choice.items():
+        merged |= SWITCHES[switch][option]
+    return merged
+
+
+@cache
+def pairs() -> tuple[Choice, ...]:
+    """Choose so that every two options of two switches meet in one case at least, where they may."""
+    open_pairs = {pair for choice in _allowed() for pair in _pairs_of(choice)}
+    chosen = []
+    while open_pairs:
+        best = max(_allowed(), key=lambda choice: len(open_pairs & _pairs_of(choice)))
+        open_pairs -= _pairs_of(best)
+        chosen.append(MappingProxyType(best))
+    return tuple(chosen)
+
+
+@cache
+def _allowed() -> tuple[dict[str, str], ...]:
+    choices = (dict(zip(SWITCHES, options, strict=True)) for options in product(*SWITCHES.values()))
+    return tuple(choice for choice in choices if not any(each.items() <= choice.items() for each in REFUSED))
+
+
+def _told(choice: Choice) -> str:
+    return ",".join(f"{switch}={option}" for switch, option in choice.items() if option != FIRST[switch])
+
+
+def _pairs_of(choice: Choice) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    return set(combinations(choice.items(), 2))
