@@ -42,6 +42,8 @@ class RedisShelf:
     def __init__(self, link: Link, metrics: Metrics) -> None:
         self._link = link
         self._metrics = metrics
+        for outcome in ("found", "missed"):
+            metrics.shared_pages.labels(outcome)  # 0 from the start: while the log is busy, no page is looked for
         self._keeping: set[asyncio.Task[Any]] = set()
         self._version: str | None = None
         self._since = 0.0
