@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image publish version chart chart-push chart-docs test check check-deploy bench drills drills-teeth format install lock audit workflows clean
+.PHONY: help run up down image publish version chart chart-push chart-docs test check check-deploy bench drills drills-teeth rollouts rollouts-teeth format install lock audit workflows clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ drills: .venv/.dev ## Break everything under load, and judge by `collector probe
 
 drills-teeth: .venv/.dev ## Plant eight bugs, one after the other: a drill has to notice each (ARGS=--control)
 	@$(BIN)/python -m tests.drills.teeth $(ARGS)
+
+rollouts: .venv/.dev ## Roll out and undo the Deployment 20 times under load, here or on KUBECONFIG's cluster (ARGS=--short: 3)
+	@$(BIN)/python -m tests.rollouts $(ARGS)
+
+rollouts-teeth: .venv/.dev ## Take four guarantees out of the manifests: requests have to fail (ARGS=--control)
+	@$(BIN)/python -m tests.rollouts.teeth $(ARGS)
 
 format: .venv/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only

@@ -5,18 +5,17 @@ import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from tests.binaries import NotToBeHad, valkey_binary
+from tests.binaries import valkey_binary
 from tests.databases import migrate
 from tests.drills import scenario
 from tests.drills.front import Front
 from tests.drills.injectors import postgres, processes, redis, surroundings, worker
-from tests.drills.rig import NotHere, Targets, Verb
+from tests.drills.rig import Assembled, NotHere, Targets, Verb
 from tests.drills.supervisor import Check, Policy, Supervisor
 from tests.faults.wire import Cut, ask
 from tests.ports import LOOPBACK
@@ -61,14 +60,14 @@ def offers(plan: scenario.Rig) -> dict[str, frozenset[str]]:
     return found | {f"to-{name}": frozenset(surroundings.MODES) for name in plan.through}
 
 
-class ProcessRig:
+class ProcessRig(Assembled):
     """A rig of processes, as `plan` says. `module` is what collectors and workers are started by."""
 
     def __init__(self, plan: scenario.Rig, folder: Path, *, module: str = "app") -> None:
+        super().__init__()
         self._plan = plan
         self._folder = folder
         self._module = module
-        self._stack = AsyncExitStack()
         self._env: dict[str, str] = dict(plan.settings)
         self._targets: dict[str, Mapping[str, Verb]] = {}
         self._processes: dict[str, CollectorProcess] = {}
@@ -80,22 +79,6 @@ class ProcessRig:
         self._spool: RedisServer | None = None
         self._front: Front | None = None
         self._supervisor = Supervisor(POLICY, on_endpoints=self._endpoints)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except NotToBeHad as reason:
-            await self._stack.aclose()
-            raise NotHere(str(reason)) from reason
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
 
     @property
     def urls(self) -> Sequence[str]:

@@ -8,18 +8,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.binaries import NotToBeHad
 from tests.databases import migrate
 from tests.drills.front import Front
 from tests.drills.injectors import postgres
 from tests.drills.processes import running
-from tests.drills.rig import NotHere, Rig, Targets
+from tests.drills.rig import Assembled, Rig, Targets
 from tests.drills.scenario import Scenario
 from tests.drills.supervisor import Pod, Supervisor
 from tests.process import CollectorProcess
@@ -43,13 +39,13 @@ class Stage:
     lag: float  # seconds until the front knows of a change
 
 
-class SimulatedRig:
+class SimulatedRig(Assembled):
     """A Deployment in motion; its one target is the Deployment."""
 
     def __init__(self, stage: Stage, *, module: str = "app") -> None:
+        super().__init__()
         self._stage = stage
         self._module = module
-        self._stack = AsyncExitStack()
         self._processes: list[CollectorProcess] = []
         self._versions = 0
         self._front = Front(lag=stage.lag)
@@ -58,22 +54,6 @@ class SimulatedRig:
         self._controller: Controller | None = None
         self._base: Template | None = None
         self._job: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._install()
-        except NotToBeHad as reason:
-            await self._stack.aclose()
-            raise NotHere(str(reason)) from reason
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
 
     @property
     def urls(self) -> Sequence[str]:
@@ -100,13 +80,13 @@ class SimulatedRig:
         assert self._database is not None
         return await postgres.stored(self._database, source)
 
-    async def _install(self) -> None:
+    async def _start(self) -> None:
         enter = self._stack.enter_async_context
         self._database = server = await enter(running(PostgresServer()))
         self._base = self._stage.deployment.template.with_env(POSTGRES_CONNECTION_STRING=server.url())
         await enter(self._front)
         await enter(self._supervisor)
-        self._controller = await enter(Controller(self._stage.deployment, self._supervisor, self._start))
+        self._controller = await enter(Controller(self._stage.deployment, self._supervisor, self._pod))
         self._controller.apply(self._next())
         await _until(self._have_started)
         self._job = asyncio.create_task(self._migrate(late=await self._lets_in()), name="migration")
@@ -187,7 +167,7 @@ class SimulatedRig:
         self._versions += 1
         return self._base.with_env(**{VERSION: str(self._versions)})
 
-    def _start(self, template: Template) -> CollectorProcess:
+    def _pod(self, template: Template) -> CollectorProcess:
         process = CollectorProcess(env=template.env, module=self._module)
         self._processes.append(process)
         self._stack.callback(process.close)
