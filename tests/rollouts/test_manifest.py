@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.drills.supervisor import Check
-from tests.kube.rendered import Manifest, kustomization
+from tests.kube.rendered import Manifest, chart, kustomization
 from tests.rollouts.manifest import PLACES, Unplayable, read
 from tests.rollouts.mutations import MUTATIONS, Mutation
 
@@ -118,6 +118,11 @@ def test_the_overlays_can_be_played(overlay: str, replicas: int) -> None:
     assert set(found.left_out) <= PLACES
     assert float(found.template.env["DRAIN_SECONDS"]) > 0
     assert None not in (found.template.policy.startup, found.template.policy.readiness)
+
+
+@pytest.mark.parametrize("of", ["staging", "production"])
+def test_the_chart_is_played_as_the_overlay_is(of: str) -> None:
+    assert read(chart(f"values-{of}.yaml")) == read(kustomization(f"overlays/{of}"))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
