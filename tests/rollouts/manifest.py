@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tests.drills.supervisor import Check, Policy
-from tests.kube.rendered import Manifest
+from tests.kube.rendered import Manifest, having, one
 
 Portion = int | str
 """Of the replicas: a number, or a share such as "25%"."""
@@ -62,8 +62,7 @@ class Deployment:
 
 def read(manifests: Sequence[Manifest], name: str = "collector") -> Deployment:
     """The Deployment of this name, and what the others say of it. Raises Unplayable."""
-    deployment = the(manifests, "Deployment", name)
-    spec = deployment["spec"]
+    spec = _the(manifests, "Deployment", name)["spec"]
     strategy = spec.get("strategy") or {}
     if (kind := strategy.get("type", "RollingUpdate")) != "RollingUpdate":
         raise Unplayable(f"the strategy is {kind}: nothing of it is without an interruption")
@@ -84,26 +83,25 @@ def read(manifests: Sequence[Manifest], name: str = "collector") -> Deployment:
     )
 
 
-def the(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest:
-    """The one of this kind and name. Raises Unplayable."""
-    for manifest in manifests:
-        if manifest.get("kind") == kind and manifest["metadata"]["name"] == name:
-            return manifest
-    raise Unplayable(f"there is no {kind} {name}")
+def _the(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest:
+    try:
+        return one(manifests, kind, name)
+    except LookupError as error:
+        raise Unplayable(str(error)) from error
 
 
 def _replicas(spec: Manifest, manifests: Sequence[Manifest], name: str) -> int:
     if "replicas" in spec:
         return int(spec["replicas"])
-    for one in manifests:
-        if one.get("kind") == "HorizontalPodAutoscaler" and one["spec"]["scaleTargetRef"]["name"] == name:
-            return int(one["spec"].get("minReplicas", 1))
+    for scaler in having(manifests, "HorizontalPodAutoscaler"):
+        if scaler["spec"]["scaleTargetRef"]["name"] == name:
+            return int(scaler["spec"].get("minReplicas", 1))
     return 1
 
 
 def _container(pod: Manifest, name: str) -> Manifest:
     if others := [*pod.get("initContainers", ()), *pod["containers"][1:]]:
-        raise Unplayable(f"a pod has other containers: {', '.join(one['name'] for one in others)}")
+        raise Unplayable(f"a pod has other containers: {', '.join(other['name'] for other in others)}")
     container: Manifest = pod["containers"][0]
     if container["name"] != name or container.get("args", ["serve"]) != ["serve"] or "command" in container:
         raise Unplayable(f"container {container['name']}: not one that runs `collector serve`")
@@ -114,17 +112,17 @@ def _environment(container: Manifest, manifests: Sequence[Manifest]) -> Iterator
     """Plain values, in the order in which later ones win. Secrets are places, or files with passwords."""
     for source in container.get("envFrom") or ():
         if "configMapRef" in source:
-            values = the(manifests, "ConfigMap", source["configMapRef"]["name"]).get("data") or {}
+            values = _the(manifests, "ConfigMap", source["configMapRef"]["name"]).get("data") or {}
             yield from ((source.get("prefix", "") + key, value) for key, value in values.items())
-    for one in container.get("env") or ():
-        if "valueFrom" not in one:
-            yield one["name"], one.get("value", "")
-        elif one["name"] not in PLACES:
-            raise Unplayable(f"the variable {one['name']} comes from elsewhere")
+    for variable in container.get("env") or ():
+        if "valueFrom" not in variable:
+            yield variable["name"], variable.get("value", "")
+        elif variable["name"] not in PLACES:
+            raise Unplayable(f"the variable {variable['name']} comes from elsewhere")
 
 
 def _policy(pod: Manifest, container: Manifest) -> Policy:
-    ports = {one.get("name", ""): one["containerPort"] for one in container.get("ports") or ()}
+    ports = {port.get("name", ""): port["containerPort"] for port in container.get("ports") or ()}
     startup, liveness, readiness = (
         _check(container.get(f"{which}Probe"), which, ports) for which in ("startup", "liveness", "readiness")
     )

@@ -4,8 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.kube.rendered import Manifest
-from tests.rollouts.manifest import the
+from tests.kube.rendered import Manifest, one
 
 Change = Callable[[Manifest], None]  # of a Deployment, in place
 
@@ -27,7 +26,7 @@ class Mutation:
 def changed(manifests: Sequence[Manifest], change: Change, replicas: int) -> list[Manifest]:
     """A copy, in which the Deployment has so many replicas and this change."""
     mine = copy.deepcopy(list(manifests))
-    deployment = the(mine, "Deployment", "collector")
+    deployment = one(mine, "Deployment", "collector")
     deployment["spec"]["replicas"] = replicas
     change(deployment)
     return mine
