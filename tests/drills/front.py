@@ -23,12 +23,12 @@ class Front:
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._lag = lag
         self._endpoints: list[int] = []
-        self._turn = 0
+        self.connections = 0  # that clients have opened so far
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port, backlog=1024)
+        self._server = await asyncio.start_server(self._meet, LOOPBACK, self.port, backlog=1024)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -46,22 +46,25 @@ class Front:
         self._endpoints = ports
 
     def _next(self) -> int | None:
-        self._turn += 1
-        return self._endpoints[self._turn % len(self._endpoints)] if self._endpoints else None
+        self.connections += 1
+        return self._endpoints[self.connections % len(self._endpoints)] if self._endpoints else None
+
+    def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+
+        # Not in a `finally` of the task, which one that is cancelled before its first step never comes to.
+        def close(_: object) -> None:
+            self._serving.discard(task)
+            writer.transport.abort()
+
+        task.add_done_callback(close)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        try:
+        with contextlib.suppress(OSError, TimeoutError):  # the client learns it by an RST
             port = self._next()
             if port is not None:
                 await self._join(reader, writer, port)
-        except (OSError, TimeoutError, asyncio.CancelledError):
-            pass  # the client learns it by an RST
-        finally:
-            self._serving.discard(task)
-            writer.transport.abort()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         async with asyncio.timeout(DIAL_TIMEOUT):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".tools"
-PATIENCE = 30.0  # seconds to tell a version, which takes 100 ms
+PATIENCE = 60.0  # seconds for what takes a tenth of one on a machine of its own
 BUILD_PATIENCE = 900.0  # seconds; helm compiles for two minutes on two cores
 
 
