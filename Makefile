@@ -69,6 +69,12 @@ drills-compose: .venv/.dev ## The same with deploy/compose: kill, roll out, rebo
 drills-teeth: .venv/.dev ## Plant eight bugs: a drill has to notice each (ARGS=--control, ARGS="--rig compose")
 	@$(BIN)/python -m tests.drills.teeth $(ARGS)
 
+rollouts: .venv/.dev ## Roll out and undo the Deployment 20 times under load, here or on KUBECONFIG's cluster (ARGS=--short: 3)
+	@$(BIN)/python -m tests.rollouts $(ARGS)
+
+rollouts-teeth: .venv/.dev ## Take four guarantees out of the manifests: requests have to fail (ARGS=--control)
+	@$(BIN)/python -m tests.rollouts.teeth $(ARGS)
+
 format: .venv/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format

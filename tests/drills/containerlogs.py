@@ -11,6 +11,7 @@ from typing import Any, Self
 
 SERVICE = "com.docker.compose.service"
 PROJECT = "com.docker.compose.project"
+ENGINES = "Error response from daemon:"  # such as that the container is being removed
 
 
 class ContainerLogs:
@@ -44,7 +45,7 @@ class ContainerLogs:
         """What these services have written so far."""
         assert not self._task.done(), "nobody follows the containers any more"
         files = {name: self._folder / f"{name}.log" for name in services}
-        return {name: file.read_text(errors="replace") for name, file in files.items() if file.is_file()}
+        return {name: _own(file.read_text(errors="replace")) for name, file in files.items() if file.is_file()}
 
     async def _follow(self, events: Process) -> None:
         assert events.stdout is not None
@@ -59,3 +60,8 @@ class ContainerLogs:
         process = await asyncio.create_subprocess_exec("docker", *words, stdout=stdout, stderr=STDOUT)
         self._running.append(process)
         return process
+
+
+def _own(text: str) -> str:
+    """Without what the engine says in between."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(ENGINES))

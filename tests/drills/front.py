@@ -23,7 +23,7 @@ class Front:
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._lag = lag
         self._endpoints: list[int] = []
-        self._turn = 0
+        self.connections = 0  # that clients have opened so far
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -46,8 +46,8 @@ class Front:
         self._endpoints = ports
 
     def _next(self) -> int | None:
-        self._turn += 1
-        return self._endpoints[self._turn % len(self._endpoints)] if self._endpoints else None
+        self.connections += 1
+        return self._endpoints[self.connections % len(self._endpoints)] if self._endpoints else None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

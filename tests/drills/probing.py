@@ -16,7 +16,7 @@ from tests.process import ROOT
 Report = dict[str, Any]
 STARTED_WITHIN = 30.0  # seconds
 BEYOND = 60.0  # seconds that it may take after the load, beyond the settling
-LONG = 600.0  # seconds
+LONG = 7200.0  # seconds; nobody waits for it
 UNDER_WAY = 10  # requests after which the load has begun
 POLL = 0.02  # seconds
 SOURCE = "collector.probe/"
@@ -26,21 +26,28 @@ class ProbeError(Exception):
     """The probe gave no verdict; the message has what it wrote."""
 
 
+def question(urls: Sequence[str], load: Load, folder: Path, *, faults: Path | None, seed: int) -> Sequence[str]:
+    """The words of the command, whose files are to be in `folder`, there where it runs."""
+    # Where there are faults, the load goes on until they are over, and is then told to end.
+    seconds = load.seconds if faults is None else LONG
+    words = [f"--rate={load.rate}", f"--for={seconds:g}s", f"--batch={load.batch}", f"--seed={seed}"]
+    words += [f"--workers={load.workers}", f"--settle={load.settle:g}s", "--json"]
+    words += ["--retry" if load.retry else "--no-retry", f"--ledger={folder / 'ledger.jsonl'}"]
+    words += [f"--html={folder / 'report.html'}", *([f"--faults={faults}"] if faults else [])]
+    return ["probe", *urls, *words]
+
+
 class Probe:
     """A probe of these URLs, with its files in `folder`. Always the sound one, whatever is probed."""
 
     def __init__(self, urls: Sequence[str], load: Load, folder: Path, *, faults: Path | None, seed: int) -> None:
         self.ledger = folder / "ledger.jsonl"
+        self._faults = faults
         self._errors = folder / "probe.log"
         self._report = folder / "report.json"
         self._end = load.settle + BEYOND
-        # Where there are faults, the load goes on until they are over, and is then told to end.
-        seconds = load.seconds if faults is None else LONG
-        words = [f"--rate={load.rate}", f"--for={seconds:g}s", f"--batch={load.batch}", f"--seed={seed}"]
-        words += [f"--workers={load.workers}", f"--settle={load.settle:g}s", "--json"]
-        words += ["--retry" if load.retry else "--no-retry", f"--ledger={self.ledger}"]
-        words += [f"--html={folder / 'report.html'}", *([f"--faults={faults}"] if faults else [])]
-        self._command = [sys.executable, "-m", "app", "probe", *urls, *words]
+        self._env = clean_environment()
+        self._command = [sys.executable, "-m", "app", *question(urls, load, folder, faults=faults, seed=seed)]
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -48,19 +55,19 @@ class Probe:
         with self._report.open("wb") as out, self._errors.open("wb") as err:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT,
-                env=clean_environment(), start_new_session=True,
+                env=self._env, start_new_session=True,
             )  # fmt: skip
         guardian().watch(self._process.pid)
         try:
             async with asyncio.timeout(STARTED_WITHIN):
-                while self.requests() < UNDER_WAY:
+                while await self.requests() < UNDER_WAY:
                     if self._process.returncode is not None:
                         raise ProbeError(self._said())
                     await asyncio.sleep(POLL)
         except TimeoutError:
             raise ProbeError(f"its load did not begin within {STARTED_WITHIN:g} s\n{self._said()}") from None
 
-    def end_load(self) -> None:
+    async def end_load(self) -> None:
         """Tell it that the load is to end; the verdict follows."""
         assert self._process is not None
         if self._process.returncode is None:
@@ -86,7 +93,7 @@ class Probe:
             self._process.kill()
             await self._process.wait()
 
-    def requests(self) -> int:
+    async def requests(self) -> int:
         """How many requests it has sent."""
         return self.ledger.read_bytes().count(b'"sent"') if self.ledger.is_file() else 0
 

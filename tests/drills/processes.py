@@ -5,17 +5,16 @@ import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from tests.binaries import NotToBeHad, valkey_binary
+from tests.binaries import valkey_binary
 from tests.databases import migrate
 from tests.drills.front import Front
 from tests.drills.injectors import postgres, processes, redis, surroundings, worker
-from tests.drills.rig import NotHere, Targets, Verb
+from tests.drills.rig import Assembled, NotHere, Targets, Verb
 from tests.drills.scenario import Processes
 from tests.drills.supervisor import Check, Policy, Supervisor
 from tests.faults.wire import Cut, ask
@@ -61,14 +60,14 @@ def offers(plan: Processes) -> dict[str, frozenset[str]]:
     return found | {f"to-{name}": frozenset(surroundings.MODES) for name in plan.through}
 
 
-class ProcessRig:
+class ProcessRig(Assembled):
     """A rig of processes, as `plan` says. `module` is what collectors and workers are started by."""
 
     def __init__(self, plan: Processes, folder: Path, *, module: str = "app") -> None:
+        super().__init__()
         self._plan = plan
         self._folder = folder
         self._module = module
-        self._stack = AsyncExitStack()
         self._env: dict[str, str] = dict(plan.settings)
         self._targets: dict[str, Mapping[str, Verb]] = {}
         self._processes: dict[str, CollectorProcess] = {}
@@ -80,22 +79,6 @@ class ProcessRig:
         self._spool: RedisServer | None = None
         self._front: Front | None = None
         self._supervisor = Supervisor(POLICY, on_endpoints=self._endpoints)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except NotToBeHad as reason:
-            await self._stack.aclose()
-            raise NotHere(str(reason)) from reason
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
 
     @property
     def urls(self) -> Sequence[str]:
@@ -121,9 +104,7 @@ class ProcessRig:
         """How often each id of this source is in the table."""
         if self._database is None:
             return await asyncio.to_thread(_in_file, self._env["SQLITE_PATH"], source)
-        async with postgres.connected(self._database) as connection:
-            rows = await connection.fetch("SELECT id FROM events WHERE source = $1", source)
-        return Counter(row["id"] for row in rows)
+        return await postgres.stored(self._database, source)
 
     async def _start(self) -> None:
         enter = self._stack.enter_async_context
@@ -149,20 +130,20 @@ class ProcessRig:
             self._env["SQLITE_PATH"] = str((self._disk or self._folder) / "collector.db")
         else:
             self._database = server = await self._stack.enter_async_context(
-                _running(PostgresServer(place=self._disk))
+                running(PostgresServer(place=self._disk))
             )
             await asyncio.to_thread(migrate, server.url())
             self._targets["postgres"] = postgres.of_postgres(server)
             through = await self._network("postgres", server.port, server.url())
             self._env["POSTGRES_CONNECTION_STRING"] = through
         if self._plan.cache:
-            cache = await self._stack.enter_async_context(_running(RedisServer(binary=valkey_binary())))
+            cache = await self._stack.enter_async_context(running(RedisServer(binary=valkey_binary())))
             self._targets["cache"] = redis.of_redis(cache, self._read_pages)
             self._env["REDIS_URL"] = await self._network("cache", cache.port, cache.url())
         if self._plan.spool:
             binary = valkey_binary()
             self._spool = spool = await self._stack.enter_async_context(
-                _running(RedisServer(settings=ON_DISK, binary=binary))
+                running(RedisServer(settings=ON_DISK, binary=binary))
             )
             self._targets["spool"] = redis.of_redis(spool) | {
                 "flush": partial(redis.flush, spool, partial(redis.mark, spool))
@@ -223,7 +204,7 @@ class ProcessRig:
 
 
 @asynccontextmanager
-async def _running(server: AnyServer) -> AsyncIterator[AnyServer]:
+async def running(server: AnyServer) -> AsyncIterator[AnyServer]:
     """Its context, entered and left in a thread."""
     await asyncio.to_thread(server.start)
     try:

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Protocol, Self
+
+from tests.binaries import NotToBeHad
 
 Verb = Callable[[float], Awaitable[str | None]]
 """Does something to a target for so many seconds, until it is over; says what was seen of it, None: nothing."""
@@ -14,6 +17,33 @@ Targets = Mapping[str, Mapping[str, Verb]]
 
 class NotHere(Exception):
     """This rig cannot be had on this machine; the message says why."""
+
+
+class Assembled:
+    """What is put together by `_start` on `_stack`, and taken apart again, also where that broke off."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except NotToBeHad as reason:
+            await self._stack.aclose()
+            raise NotHere(str(reason)) from reason
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        """Start it. Raises NotToBeHad, NotHere."""
+        raise NotImplementedError
 
 
 class Rig(Protocol):

@@ -26,6 +26,7 @@ AFTER = 2.0  # seconds that the load goes on after the last fault
 
 Result = Literal["clean", "red", "invalid", "skipped"]
 MakeRig = Callable[[Scenario, Path, str], Rig]
+MakeProbe = Callable[..., Probe]  # of what a Probe is made of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +63,20 @@ async def run(
     keep: Path | None = None,
     patience: float = 1,
     make_rig: MakeRig = make,
+    make_probe: MakeProbe = Probe,
 ) -> Outcome:
     """Run one drill.
 
     `patience` makes the expected times so much longer, for a machine that is busy with other things.
     `module` is what its collectors and workers are started by, such as "tests.drills.planted BUG"; `seed` jitters
-    its schedule; `keep` is the folder in which what a drill that was not clean leaves behind is kept.
+    its schedule; `keep` is the folder in which what a drill that was not clean leaves behind is kept. Rigs that no
+    process of this machine reaches bring a probe of their own.
     """
     folder = guardian().new_folder("drill")
     outcome = partial(Outcome, scenario=scenario.name, seed=seed)
     try:
         async with make_rig(scenario, folder, module) as rig:
-            drill = _Drill(scenario, rig, folder, seed)
+            drill = _Drill(scenario, rig, folder, seed, make_probe)
             try:
                 found = await drill.run()
             finally:
@@ -94,14 +97,14 @@ async def run(
 
 
 class _Drill:
-    def __init__(self, scenario: Scenario, rig: Rig, folder: Path, seed: int) -> None:
+    def __init__(self, scenario: Scenario, rig: Rig, folder: Path, seed: int, make_probe: MakeProbe) -> None:
         self._scenario = scenario
         self._rig = rig
         self._log = FaultLog(folder / "faults.jsonl", scenario=scenario.name, seed=seed)
         self._jitter = random.Random(seed)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         with_faults = self._log.path if scenario.faults else None
-        self._probe = Probe(rig.urls, scenario.load, folder, faults=with_faults, seed=seed)
+        self._probe = make_probe(rig.urls, scenario.load, folder, faults=with_faults, seed=seed)
 
     async def run(self) -> Measured:
         try:
@@ -113,7 +116,7 @@ class _Drill:
                     tasks.create_task(self._inject(fault, verb, self._jitter.uniform(0, JITTER)))
             left = began + self._scenario.load.seconds - time.monotonic()
             await asyncio.sleep(max(AFTER, left))
-            self._probe.end_load()
+            await self._probe.end_load()
             report = await self._probe.verdict()
         finally:
             await self._probe.close()

@@ -102,7 +102,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     shows: str
     short: bool = False  # belongs to the short set
-    rig: Processes | Containers
+    rig: Processes | Containers = Processes()
     load: Load = Load()
     faults: tuple[Fault, ...] = ()
     expect: Expect = Expect()

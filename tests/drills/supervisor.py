@@ -5,7 +5,9 @@
    while its readiness check does not.
 3. One that has ended is started again: the first time at once, then after a back-off, which doubles with each
    restart and begins anew after a steady run.
-4. One that is to leave is no endpoint from that moment on; it gets SIGTERM, and after the grace SIGKILL.
+4. One that is to leave is no endpoint from that moment on; it gets SIGTERM, once its preStop is over, and at the
+   end of the grace, which counts from that moment too, SIGKILL.
+5. A check that there is not is always well, as Kubernetes has it.
 """
 
 import asyncio
@@ -52,6 +54,7 @@ class Check:
     timeout: float = 1.0
     failures: int = 3  # in a row, until it counts
     successes: int = 1  # likewise
+    delay: float = 0.0  # after a start, until the first question
 
     async def good(self, port: int) -> bool:
         """Ask once."""
@@ -66,10 +69,11 @@ class Check:
 class Policy:
     """How a process is looked after. Times are in seconds."""
 
-    startup: Check = Check(path="/healthz", period=1.0, failures=60)
-    liveness: Check = Check(path="/healthz")
-    readiness: Check = Check(path="/readyz")
+    startup: Check | None = Check(path="/healthz", period=1.0, failures=60)
+    liveness: Check | None = Check(path="/healthz")
+    readiness: Check | None = Check(path="/readyz")
     grace: float = 30.0
+    pre_stop: float = 0.0  # of the grace
     backoff: float = 10.0  # before the second restart
     backoff_most: float = 300.0
     steady: float = 600.0  # that a process has to run for the back-off to begin anew
@@ -93,10 +97,16 @@ class Pod:
     changed: Callable[[], None]
     serves: bool = True  # it can be an endpoint
     restarts: list[Restart] = field(default_factory=list)
-    ready: bool = False
+    started: bool = False  # its startup check is well
+    ready_since: float | None = None  # time.monotonic()
     leaving: bool = False
     backing_off: float | None = None  # seconds until it is started again; None: it has been started
     _task: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether its readiness check is well."""
+        return self.ready_since is not None
 
     def run(self) -> None:
         """Start it, and look after it."""
@@ -149,6 +159,7 @@ class Pod:
             await self._end()
             return reason
         finally:
+            self.started = False
             for task in (ended, failed):
                 task.cancel()
             await asyncio.gather(ended, failed, return_exceptions=True)
@@ -160,16 +171,21 @@ class Pod:
 
     async def _checked(self) -> str:
         """Until it is to be ended; why."""
+        began = time.monotonic()
         if not await self._started(self.policy.startup):
             return "startup check"
-        readiness = asyncio.create_task(self._watch_readiness(self.policy.readiness))
+        self.started = True
+        readiness = asyncio.create_task(self._watch_readiness(self.policy.readiness, began))
         try:
-            await self._until_it_fails(self.policy.liveness)
+            await self._until_it_fails(self.policy.liveness, began)
         finally:
             readiness.cancel()
         return "liveness check"
 
-    async def _started(self, check: Check) -> bool:
+    async def _started(self, check: Check | None) -> bool:
+        if check is None:
+            return True
+        await asyncio.sleep(check.delay)
         for _ in range(check.failures):
             due = time.monotonic() + check.period
             if await check.good(self.process.port):
@@ -177,14 +193,22 @@ class Pod:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         return False
 
-    async def _until_it_fails(self, check: Check) -> None:
+    async def _until_it_fails(self, check: Check | None, began: float) -> None:
+        if check is None:
+            await asyncio.Event().wait()
+            return
+        await asyncio.sleep(began + check.delay - time.monotonic())
         failed = 0
         while failed < check.failures:
             due = time.monotonic() + check.period
             failed = 0 if await check.good(self.process.port) else failed + 1
             await asyncio.sleep(max(0.0, due - time.monotonic()) if failed < check.failures else 0)
 
-    async def _watch_readiness(self, check: Check) -> None:
+    async def _watch_readiness(self, check: Check | None, began: float) -> None:
+        if check is None:
+            self._set_ready(to=True)
+            return
+        await asyncio.sleep(began + check.delay - time.monotonic())
         alike = 0  # answers in a row that say other than what is thought
         while True:
             due = time.monotonic() + check.period
@@ -196,10 +220,11 @@ class Pod:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _end(self) -> int:
-        """SIGTERM, the grace, SIGKILL."""
-        self.process.terminate()
+        """The preStop, SIGTERM, the rest of the grace, SIGKILL."""
         try:
             async with asyncio.timeout(self.policy.grace):
+                await asyncio.sleep(self.policy.pre_stop)
+                self.process.terminate()
                 return await self._ended()
         except TimeoutError:
             self.process.kill()
@@ -207,7 +232,7 @@ class Pod:
 
     def _set_ready(self, *, to: bool) -> None:
         if self.ready != to:
-            self.ready = to
+            self.ready_since = time.monotonic() if to else None
             self.changed()
 
 

@@ -3,66 +3,25 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
+from tests.drills.obedient import Obedient
 from tests.drills.supervisor import Check, Pod, Policy, Supervisor
-from tests.ports import LOOPBACK, free_port
 
 DEADLINE = 15.0  # seconds
+STARTUP = Check(path="/healthz", period=0.02, failures=20)
+READINESS = Check(path="/readyz", period=0.02, failures=2)
 QUICK = Policy(
-    startup=Check(path="/healthz", period=0.02, failures=20),
+    startup=STARTUP,
     liveness=Check(path="/healthz", period=0.02, failures=3),
-    readiness=Check(path="/readyz", period=0.02, failures=2),
+    readiness=READINESS,
     grace=0.3,
     backoff=0.05,
     backoff_most=0.2,
     steady=30.0,
 )
-
-
-class Obedient:
-    """A process: serves what it is told to, on a port of its own."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.answers = {"/healthz": 200, "/readyz": 200}
-        self.asked: list[str] = []
-        self.starts: list[float] = []
-        self.ignores_sigterm = False
-        self.told: list[str] = []
-        self.exit_code: int | None = 0
-        self._server: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self.exit_code = None
-        self.starts.append(time.monotonic())
-        self._server = asyncio.create_task(self._serve())
-
-    def terminate(self) -> None:
-        self.told.append("terminate")
-        if not self.ignores_sigterm:
-            self.end(0)
-
-    def kill(self) -> None:
-        self.told.append("kill")
-        self.end(-9)
-
-    def end(self, code: int) -> None:
-        if self._server is not None:
-            self._server.cancel()
-        if self.exit_code is None:
-            self.exit_code = code
-
-    async def _serve(self) -> None:
-        async with await asyncio.start_server(self._answer, LOOPBACK, self.port) as server:
-            await server.serve_forever()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
-        self.asked.append(path)
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % self.answers[path])
-        writer.close()
 
 
 class Told:
@@ -184,6 +143,65 @@ async def test_after_a_steady_run_the_back_off_begins_anew(told: Told) -> None:
             process.end(1)
             await restarted(pod, number)
         await supervisor.until_ready()
+
+
+async def test_a_pre_stop_comes_before_sigterm_and_the_grace_is_for_both(supervisor: Supervisor) -> None:
+    process = Obedient()
+    process.ignores_sigterm = True
+    supervisor.add("one", process, policy=replace(QUICK, pre_stop=0.2))
+    await supervisor.until_ready()
+    began = time.monotonic()
+    leaving = asyncio.create_task(supervisor.remove("one"))
+    while not process.told:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    assert (time.monotonic() - began >= 0.2, supervisor.endpoints) == (True, [])
+    assert await leaving == -9
+    assert process.told[:2] == ["terminate", "kill"]
+
+
+async def test_a_pre_stop_as_long_as_the_grace_leaves_no_time_for_sigterm(supervisor: Supervisor) -> None:
+    process = Obedient()
+    supervisor.add("one", process, policy=replace(QUICK, pre_stop=60))
+    await supervisor.until_ready()
+    assert await supervisor.remove("one") == -9
+    assert process.told == ["kill"]
+
+
+async def test_without_a_readiness_check_whoever_has_started_is_ready(supervisor: Supervisor) -> None:
+    process = Obedient()
+    process.answers = {"/healthz": 503, "/readyz": 503}
+    patient = replace(QUICK, startup=replace(STARTUP, failures=1000), liveness=None, readiness=None)
+    pod = supervisor.add("one", process, policy=patient)
+    while len(process.asked) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    assert (pod.started, pod.ready) == (False, False)
+    process.answers["/healthz"] = 200
+    await supervisor.until_ready()
+    assert (pod.started, set(process.asked)) == (True, {"/healthz"})
+
+
+async def test_without_any_check_whoever_runs_is_ready(supervisor: Supervisor) -> None:
+    process = Obedient()
+    pod = supervisor.add("one", process, policy=replace(QUICK, startup=None, liveness=None, readiness=None))
+    await supervisor.until_ready()
+    assert (pod.started, process.asked) == (True, [])
+
+
+async def test_a_check_that_is_delayed_asks_nothing_before(supervisor: Supervisor) -> None:
+    process = Obedient()
+    began = time.monotonic()
+    supervisor.add("one", process, policy=replace(QUICK, readiness=Check(path="/readyz", period=0.02, delay=0.3)))
+    await supervisor.until_ready()
+    assert time.monotonic() - began >= 0.3
+    assert process.asked.count("/readyz") == 1
+
+
+async def test_readiness_takes_as_many_answers_in_a_row_as_it_says(supervisor: Supervisor) -> None:
+    process = Obedient()
+    pod = supervisor.add("one", process, policy=replace(QUICK, readiness=replace(READINESS, successes=3)))
+    await supervisor.until_ready()
+    assert process.asked.count("/readyz") >= 3
+    assert pod.ready_since is not None
 
 
 async def test_a_successor_is_ready_before_the_old_one_is_told_to_leave(

@@ -77,7 +77,7 @@ def test_the_route_has_every_public_path_and_no_other() -> None:
 
     def matched(path: str) -> bool:
         return any(
-            path == value if kind == "Exact" else path == value or path.startswith(f"{value}/")
+            path == value if kind == "Exact" else path == value or path.startswith(f"{value.rstrip('/')}/")
             for match in rule["matches"]
             for kind, value in [(match["path"]["type"], match["path"]["value"])]
         )

@@ -9,7 +9,7 @@ from tests.kube.findings import Finding, expect_none
 from tests.kube.judges import refused, scored
 from tests.kube.pods import pods
 from tests.kube.policy import broken
-from tests.kube.rendered import chart_lint, parse
+from tests.kube.rendered import chart_lint, having, parse
 from tests.kube.restricted import restricted
 from tests.kube.schemas import NEWEST, OLDEST, Module
 
@@ -23,6 +23,14 @@ def test_a_cluster_knows_every_field(name: str, kubernetes: Module) -> None:
 @pytest.mark.parametrize("name", names(), ids=str)
 def test_pods_are_restricted_and_keep_the_projects_rules(name: str) -> None:
     expect_none(name, ruled(name))
+
+
+@pytest.mark.parametrize("name", [name for name in (*names(), *steps()) if name.startswith("k8s/")], ids=str)
+def test_pod_security_is_what_the_oldest_kubernetes_means_by_it(name: str) -> None:
+    minor = OLDEST.version.rpartition(".")[0]
+    for namespace in having(parse(rendered(name)), "Namespace"):
+        labels = namespace["metadata"].get("labels", {}).items()
+        assert {value for label, value in labels if label.endswith("-version")} <= {minor}
 
 
 @pytest.mark.parametrize("name", steps(), ids=str)

@@ -275,3 +275,17 @@ def test_the_gateway_of_the_laptop_takes_the_routes_of_every_overlay() -> None:
         one(overlay(name), "HTTPRoute", "collector")["spec"]["hostnames"] for name in ("staging", "production")
     ]
     assert hosts[0] != hosts[1]
+
+
+# The page.
+
+
+def test_the_page_names_files_and_targets_that_there_are() -> None:
+    page = (K8S / "README.md").read_text()
+    for link in re.findall(r"\]\(([^)]+)\)", page):
+        assert (K8S / link).exists(), link
+    named = set(re.findall(r"deploy/k8s/[\w/-]+", page))
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert {f"deploy/k8s/overlays/{name}" for name in ("staging", "production", "blue-green")} <= named
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^\$ make ([\w-]+)", page, re.MULTILINE)) <= targets

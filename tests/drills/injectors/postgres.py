@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -74,6 +75,13 @@ async def connected(server: PostgresServer) -> AsyncIterator[asyncpg.Connection]
         yield connection
     finally:
         connection.terminate()
+
+
+async def stored(server: PostgresServer, source: str) -> Counter[str]:
+    """How often each id of this source is in the table."""
+    async with connected(server) as connection:
+        rows = await connection.fetch("SELECT id FROM events WHERE source = $1", source)
+    return Counter(row["id"] for row in rows)
 
 
 async def _waiting_for(connection: asyncpg.Connection, what: str) -> int:
