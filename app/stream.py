@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
@@ -45,6 +46,7 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """Frames for everything that matches after `cursor`, until the feed is closed or it is allowed no longer."""
     yield _retry() + b": from %d\n\n" % cursor
+    spoke = time.monotonic()
     with feed.following():
         while not feed.closed and allowed():
             announced = feed.position
@@ -61,18 +63,17 @@ async def stream(
             else:
                 for frames in _frames(page):
                     yield frames
+                    spoke = time.monotonic()
                 cursor = page.next if page.next is not None else cursor
                 if lag.exceeded(max(0, head - cursor)):
                     yield _gap(cursor, head)
                     cursor = head
-                elif page.last and not await _news(feed, max(announced, cursor)):
+                elif page.last:
+                    await feed.wait(max(announced, cursor), max(0.0, spoke + COMMENT_SECONDS - time.monotonic()))
+                if time.monotonic() - spoke >= COMMENT_SECONDS:  # also where all the news is of other events
                     yield b":\n\n"
+                    spoke = time.monotonic()
         yield _retry()
-
-
-async def _news(feed: Feed, seen: int) -> bool:
-    await feed.wait(seen, COMMENT_SECONDS)
-    return feed.position > seen or feed.closed
 
 
 def _frames(page: Page) -> Iterator[bytes]:

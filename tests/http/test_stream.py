@@ -194,8 +194,10 @@ async def log(tmp_path: Path) -> AsyncIterator[tuple[SqliteStore, Clock]]:
 
 
 @asynccontextmanager
-async def reading(store: SqliteStore, feed: Feed, cursor: int) -> AsyncIterator[AsyncIterator[bytes]]:
-    frames = stream(store.reader, feed, ASKED, cursor, Lag(LAG, lambda: None), allowed=lambda: True)
+async def reading(
+    store: SqliteStore, feed: Feed, cursor: int, asked: PageQuery = ASKED
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    frames = stream(store.reader, feed, asked, cursor, Lag(LAG, lambda: None), allowed=lambda: True)
     assert isinstance(frames, AsyncGenerator)
     async with asyncio.timeout(DEADLINE), aclosing(frames):
         yield frames
@@ -214,6 +216,28 @@ async def test_an_idle_stream_says_that_it_is_alive(
         first = await anext(frames)
         assert first.startswith(b"retry: ")
         assert [await anext(frames) for _ in range(3)] == [b":\n\n"] * 3
+
+
+async def test_a_stream_says_that_it_is_alive_while_others_get_events(
+    log: tuple[SqliteStore, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.stream.COMMENT_SECONDS", 0.2)
+    store, feed, ended = log[0], Feed(), asyncio.Event()
+
+    async def busy() -> None:
+        for n in count():
+            feed.publish(await keep(store, str(n)))
+            await asyncio.sleep(0.02)
+            if ended.is_set():
+                return
+
+    other = PageQuery(filter=Filter(within=("other",)), order="asc")
+    writing = asyncio.create_task(busy())
+    async with reading(store, feed, 0, other) as frames:
+        await anext(frames)
+        assert [await anext(frames) for _ in range(3)] == [b":\n\n"] * 3
+    ended.set()
+    await writing
 
 
 async def test_a_stream_ends_when_its_process_leaves(log: tuple[SqliteStore, Clock]) -> None:
