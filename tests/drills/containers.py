@@ -5,17 +5,15 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.compose.stack import FILES, Stack
 from tests.drills.containerlogs import ContainerLogs
 from tests.drills.injectors import containers
 from tests.drills.injectors.drains import of_worker
 from tests.drills.injectors.rollouts import BAD, Rollouts
-from tests.drills.rig import NotHere, Targets, Verb
+from tests.drills.rig import Assembled, NotHere, Targets, Verb
 from tests.drills.scenario import Containers
 from tests.engine import EngineError, built, missing
 
@@ -40,32 +38,15 @@ def offers(plan: Containers) -> dict[str, frozenset[str]]:
     return found | ({"disk": frozenset({"fill"})} if plan.disk_mib is not None else {})
 
 
-class ContainerRig:
+class ContainerRig(Assembled):
     """A rig of containers, as `plan` says, with files of Compose `on_top`: those that spoil it, where one does."""
 
     def __init__(self, plan: Containers, folder: Path, on_top: Sequence[Path] = ()) -> None:
+        super().__init__()
         self._plan = plan
         self._folder = folder
         self._on_top = on_top
-        self._exits = AsyncExitStack()
         self._targets: dict[str, Mapping[str, Verb]] = {}
-
-    async def __aenter__(self) -> Self:
-        if reason := missing():
-            if os.environ.get("NEED_ENGINE"):
-                raise EngineError(reason)
-            raise NotHere(reason)
-        try:
-            await self._start()
-        except BaseException:
-            await self._exits.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._exits.aclose()
 
     @property
     def urls(self) -> Sequence[str]:
@@ -95,6 +76,10 @@ class ContainerRig:
         return Counter((await asyncio.to_thread(containers.psql, self._stack, select)).split())
 
     async def _start(self) -> None:
+        if reason := missing():
+            if os.environ.get("NEED_ENGINE"):
+                raise EngineError(reason)
+            raise NotHere(reason)
         override = self._folder / "on-top.json"
         override.write_text(json.dumps(_override(self._plan)))
         files = [*(FILES[:2] if self._plan.scaled else FILES[:1]), *map(str, (override, *self._on_top))]

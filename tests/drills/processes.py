@@ -107,7 +107,7 @@ class ProcessRig(Assembled):
         return await postgres.stored(self._database, source)
 
     async def _start(self) -> None:
-        enter = self._stack.enter_async_context
+        enter = self._exits.enter_async_context
         await self._start_stores()
         if self._plan.front:
             self._front = await enter(Front(lag=LAG))
@@ -125,11 +125,11 @@ class ProcessRig(Assembled):
 
     async def _start_stores(self) -> None:
         if self._plan.disk_mib is not None:
-            self._disk = self._stack.enter_context(_disk(self._folder / "disk", self._plan.disk_mib))
+            self._disk = self._exits.enter_context(_disk(self._folder / "disk", self._plan.disk_mib))
         if self._plan.store == "sqlite":
             self._env["SQLITE_PATH"] = str((self._disk or self._folder) / "collector.db")
         else:
-            self._database = server = await self._stack.enter_async_context(
+            self._database = server = await self._exits.enter_async_context(
                 running(PostgresServer(place=self._disk))
             )
             await asyncio.to_thread(migrate, server.url())
@@ -137,12 +137,12 @@ class ProcessRig(Assembled):
             through = await self._network("postgres", server.port, server.url())
             self._env["POSTGRES_CONNECTION_STRING"] = through
         if self._plan.cache:
-            cache = await self._stack.enter_async_context(running(RedisServer(binary=valkey_binary())))
+            cache = await self._exits.enter_async_context(running(RedisServer(binary=valkey_binary())))
             self._targets["cache"] = redis.of_redis(cache, self._read_pages)
             self._env["REDIS_URL"] = await self._network("cache", cache.port, cache.url())
         if self._plan.spool:
             binary = valkey_binary()
-            self._spool = spool = await self._stack.enter_async_context(
+            self._spool = spool = await self._exits.enter_async_context(
                 running(RedisServer(settings=ON_DISK, binary=binary))
             )
             self._targets["spool"] = redis.of_redis(spool) | {
@@ -154,7 +154,7 @@ class ProcessRig(Assembled):
         """The URL that leads there, through a proxy where there is to be one."""
         if name not in self._plan.through:
             return url
-        proxy = await self._stack.enter_async_context(Proxy(LOOPBACK, port, delay=SLOW))
+        proxy = await self._exits.enter_async_context(Proxy(LOOPBACK, port, delay=SLOW))
         self._targets[f"to-{name}"] = surroundings.of_proxy(proxy)
         return proxy.url_through(url)
 
@@ -184,7 +184,7 @@ class ProcessRig(Assembled):
         process = CollectorProcess(env={**self._env, **env}, command=command, module=self._module)
         self._made += 1
         self._processes[f"{self._made}-{command}"] = process
-        self._stack.callback(process.close)
+        self._exits.callback(process.close)
         return process
 
     async def _read_pages(self) -> None:

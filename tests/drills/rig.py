@@ -20,26 +20,26 @@ class NotHere(Exception):
 
 
 class Assembled:
-    """What is put together by `_start` on `_stack`, and taken apart again, also where that broke off."""
+    """What is put together by `_start` on `_exits`, and taken apart again, also where that broke off."""
 
     def __init__(self) -> None:
-        self._stack = AsyncExitStack()
+        self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         try:
             await self._start()
         except NotToBeHad as reason:
-            await self._stack.aclose()
+            await self._exits.aclose()
             raise NotHere(str(reason)) from reason
         except BaseException:
-            await self._stack.aclose()
+            await self._exits.aclose()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await self._exits.aclose()
 
     async def _start(self) -> None:
         """Start it. Raises NotToBeHad, NotHere."""

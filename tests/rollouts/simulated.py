@@ -81,7 +81,7 @@ class SimulatedRig(Assembled):
         return await postgres.stored(self._database, source)
 
     async def _start(self) -> None:
-        enter = self._stack.enter_async_context
+        enter = self._exits.enter_async_context
         self._database = server = await enter(running(PostgresServer()))
         self._base = self._stage.deployment.template.with_env(POSTGRES_CONNECTION_STRING=server.url())
         await enter(self._front)
@@ -90,7 +90,7 @@ class SimulatedRig(Assembled):
         self._controller.apply(self._next())
         await _until(self._have_started)
         self._job = asyncio.create_task(self._migrate(late=await self._lets_in()), name="migration")
-        self._stack.callback(self._job.cancel)
+        self._exits.callback(self._job.cancel)
         await _until(lambda: bool(self._supervisor.endpoints))
         await asyncio.sleep(self._stage.lag)
 
@@ -170,7 +170,7 @@ class SimulatedRig(Assembled):
     def _pod(self, template: Template) -> CollectorProcess:
         process = CollectorProcess(env=template.env, module=self._module)
         self._processes.append(process)
-        self._stack.callback(process.close)
+        self._exits.callback(process.close)
         return process
 
 
