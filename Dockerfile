@@ -37,7 +37,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --start-interval=500ms CMD ["collector", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --start-interval=1s CMD ["collector", "healthcheck"]
 ENTRYPOINT ["collector"]
 CMD ["serve"]
 # At the end, since the revision changes with every commit. `make image` gives them.
