@@ -26,11 +26,11 @@ def test_it_is_well_from_nothing(stack: Stack) -> None:
 def test_make_up_says_where_it_is_and_make_down_keeps_what_there_is(stack: Stack, tmp_path: Path) -> None:
     small = Stack(stack.image, tmp_path / "env", FILES[:1])
     try:
-        said = small.run("make", "-C", str(ROOT), "up", f"IMAGE={stack.image}")
+        said = small.run("make", "-C", str(ROOT), "up", f"IMAGE={stack.image}", "ARGS=")
         assert said.splitlines()[-2] == f"The collector: {small.url}"
         event = {"source": "s", "action": "a"}
         assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 201
-        small.run("make", "-C", str(ROOT), "down")
+        small.run("make", "-C", str(ROOT), "down", "ARGS=")
         assert not small.states()
         volumes = docker("volume", "ls", "--quiet", f"--filter=name={small.name}").split()
         assert {name.removeprefix(f"{small.name}_") for name in volumes} == {"postgres", "redis", "secrets"}
