@@ -54,7 +54,7 @@ class Stack:
             "COMPOSE_ENV_FILES": str(envfile),
             "COLLECTOR_IMAGE": image,
             "COLLECTOR_ADDRESS": f"{LOOPBACK}:{port}",
-            "COLLECTOR_NETWORK": f"172.30.{secrets.randbelow(200) + 10}",
+            "COLLECTOR_NETWORK": f"10.230.{secrets.randbelow(200) + 10}",
             "PROMETHEUS_ADDRESS": f"{LOOPBACK}:{prometheus}",
             "ALERTMANAGER_ADDRESS": f"{LOOPBACK}:{alertmanager}",
         }
