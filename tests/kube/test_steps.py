@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from app.cli import USAGE
 from app.settings import SECRETS, Settings
-from tests.kube.rendered import K8S, Manifest, having, one
+from tests.kube.pods import pods
+from tests.kube.rendered import K8S, Manifest, having, one, parse
 from tests.kube.tools import ROOT
 
 STEPS = K8S / "steps"
@@ -22,19 +22,7 @@ each_file = pytest.mark.parametrize("path", FILES, ids=[path.name for path in FI
 
 
 def manifests(path: Path) -> list[Manifest]:
-    return list(yaml.safe_load_all(path.read_text()))
-
-
-def pods(path: Path) -> Iterator[tuple[str, Manifest]]:
-    """The specification of every pod that a file makes, by the name of what makes it."""
-    for manifest in manifests(path):
-        spec = (
-            manifest["spec"]
-            if manifest["kind"] == "Pod"
-            else manifest.get("spec", {}).get("template", {}).get("spec")
-        )
-        if spec and "containers" in spec:
-            yield f"{manifest['kind']} {manifest['metadata']['name']}", spec
+    return parse(path.read_text())
 
 
 def sections() -> dict[int, str]:
@@ -79,10 +67,10 @@ def needs(spec: Manifest) -> Iterator[tuple[str, str]]:
 @each_file
 def test_a_file_stands_alone(path: Path) -> None:
     there = manifests(path)
-    for name, spec in pods(path):
-        for kind, wanted in needs(spec):
+    for pod in pods(there):
+        for kind, wanted in needs(pod.spec):
             assert having(there, kind, wanted), (
-                f"{name} waits for {kind} {wanted}, which {path.name} does not have"
+                f"{pod.owner} waits for {kind} {wanted}, which {path.name} does not have"
             )
     spaces = {manifest["metadata"]["name"] for manifest in having(there, "Namespace")}
     assert {
@@ -97,19 +85,19 @@ def test_what_a_pod_mounts_and_what_selects_it_fits(path: Path) -> None:
         if labels := spec.get("selector", {}).get("matchLabels"):
             assert labels == spec["template"]["metadata"]["labels"]
         claims = {claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates", [])}
-        for _, pod in pods(path) if manifest["kind"] == "StatefulSet" else []:
-            mounted = {mount["name"] for each in pod["containers"] for mount in each["volumeMounts"]}
+        for pod in pods(manifests(path)) if manifest["kind"] == "StatefulSet" else []:
+            mounted = {mount["name"] for each in pod.containers for mount in each["volumeMounts"]}
             assert mounted == claims
-    for name, pod in pods(path):
-        volumes = {volume["name"] for volume in pod.get("volumes", [])}
-        mounted = {mount["name"] for each in pod["containers"] for mount in each.get("volumeMounts", [])}
-        assert name.startswith("StatefulSet") or mounted == volumes
+    for pod in pods(manifests(path)):
+        volumes = {volume["name"] for volume in pod.spec.get("volumes", [])}
+        mounted = {mount["name"] for each in pod.containers for mount in each.get("volumeMounts", [])}
+        assert pod.owner.startswith("StatefulSet/") or mounted == volumes
 
 
 @each_file
 def test_a_collector_is_given_settings_and_commands_that_there_are(path: Path) -> None:
-    for _, spec in pods(path):
-        for container in spec["containers"]:
+    for pod in pods(manifests(path)):
+        for container in pod.containers:
             if not container["image"].startswith("collector:"):
                 continue
             assert {variable["name"] for variable in container.get("env", [])} <= SETTINGS
@@ -133,8 +121,9 @@ def declared(*, through: int) -> list[Manifest]:
 
 
 def test_redis_is_named_a_step_before_it_is_declared() -> None:
-    (spec,) = [spec for name, spec in pods(STEPS / "06-collector.yaml") if name == "Deployment collector-worker"]
-    variables = {each["name"]: each["value"] for each in spec["containers"][0]["env"]}
+    step = pods(manifests(STEPS / "06-collector.yaml"))
+    (pod,) = [pod for pod in step if pod.owner == "Deployment/collector-worker"]
+    variables = {each["name"]: each["value"] for each in pod.containers[0]["env"]}
     host = re.fullmatch(r"redis://(\w+):\d+/0", variables["REDIS_URL"])
     assert host
     assert not having(declared(through=6), "Service", host[1])
