@@ -3,7 +3,7 @@
 import resource
 from contextlib import suppress
 
-KEPT = 512  # files that are not for connections: the database's, Redis', guests, and those who come all at once
+KEPT = 2560  # files for the rest: the database, Redis, guests, and a queue (2048) that comes in all at once
 MOST = 10_000  # connections, unless more are asked for
 
 
