@@ -128,9 +128,9 @@ class Rounds(Generic[One]):
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         passed, self._looked = now - self._looked, now
+        self._timer = loop.call_later(self._every, self._look, loop) if self.members else None
         # What the loop itself was late by is nobody's fault: what they sent meanwhile has not been read.
         _judge(tuple(self.members), now, passed=passed, ours=max(0.0, passed - 2 * self._every))
-        self._timer = loop.call_later(self._every, self._look, loop) if self.members else None
 
 
 def _judge(members: Iterable[Member], now: float, *, passed: float, ours: float) -> None:

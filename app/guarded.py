@@ -120,7 +120,7 @@ class Guarded(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """The last word, unless it would be taken for the answer to a request that waits for one."""
-        if self._owes_an_answer:
+        if self._owes_an_answer or self.transport.is_closing():
             self._close()
             return
         asked = self.pace.stage != SILENT

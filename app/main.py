@@ -69,7 +69,7 @@ class Collector:
         self.loops = Loops(self.metrics)
         self.replicas = open_replicas(settings, self.store, self.metrics)
         self.feed = Feed(self.replicas.news.announce)
-        self.bodies = Bodies()
+        self.bodies = Bodies(settings.max_waiting_mib * 2**20)
         self.refusals = Refusals()
         self._settings = settings
         self.writer = self._grouped(self._commit, beside_from=BESIDE_FROM)

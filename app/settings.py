@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     max_waiting_events: int = Field(
         20_000, ge=1, description="events that may wait for their commit; past it 503, early"
     )
-    max_waiting_mib: int = Field(64, ge=6, description="MiB of events that may wait for their commit")
+    max_waiting_mib: int = Field(
+        64, ge=6, description="MiB of events that may wait for their commit, and as many of bodies half sent"
+    )
     max_streams: int = Field(1000, ge=0, description="event streams that may be open; past it 503")
     stream_lag_seconds: float = Field(
         300,
