@@ -43,7 +43,7 @@ class Visitor(Member, Protocol):
 
 
 class Crowd:
-    """The connections of a process, at most `limit`; `cut` counts those that are ended by us, by their cause."""
+    """The connections of a process, at most `limit`; `cut` counts those that are ended by us, by the reason."""
 
     def __init__(self, limit: int, deadlines: Deadlines, cut: Callable[[str], None]) -> None:
         self.limit = limit

@@ -66,12 +66,12 @@ class Metrics:
         )
         self._cut = Counter(
             "collector_cut_connections",
-            "Connections ended for their clients' sake or ours.",
-            ["cause"],
+            "Connections that we ended, and why.",
+            ["why"],
             registry=registry,
         )
-        for cause in CUTS:
-            self._cut.labels(cause)
+        for why in CUTS:
+            self._cut.labels(why)
         # Who may come in.
         self.tokens = Gauge("collector_tokens", "Tokens that are declared.", registry=registry)
         self.tokens_stale = Gauge(
@@ -169,9 +169,9 @@ class Metrics:
         """Count an answer of 500 or above."""
         self._errors.labels(cause).inc()
 
-    def cut(self, cause: str) -> None:
-        """Count a connection that was ended; `cause` is one of CUTS."""
-        self._cut.labels(cause).inc()
+    def cut(self, why: str) -> None:
+        """Count a connection that was ended; `why` is one of CUTS."""
+        self._cut.labels(why).inc()
 
     def count_connections(self, size: Callable[[], int], limit: int) -> None:
         """Where to ask how many connections are open, and how many may be."""

@@ -99,7 +99,7 @@ async def test_dripping_sockets_do_not_slow_the_others(patient: CollectorProcess
     assert all(said.startswith(b"HTTP/1.1 408 ") for said in heard.values())
     async with async_client_of(patient) as client:
         for what in ("head", "body"):
-            assert await metric(client, f'collector_cut_connections_total{{cause="slow_{what}"}}') == DRIPPING / 2
+            assert await metric(client, f'collector_cut_connections_total{{why="slow_{what}"}}') == DRIPPING / 2
 
 
 async def test_silent_sockets_do_not_shut_out_the_probes(narrow: CollectorProcess) -> None:
@@ -161,7 +161,7 @@ async def test_idle_connections_make_room_the_longest_idle_first(
             assert (answer.status, answer.closes) == (201, False)
         assert [place for place, wire in enumerate(wires) if wire.ended] == [1, 2, 3]
         async with async_client_of(narrow) as client:
-            assert await metric(client, 'collector_cut_connections_total{cause="crowd"}') == 0
+            assert await metric(client, 'collector_cut_connections_total{why="crowd"}') == 0
     finally:
         for wire in wires:
             wire.abort()
