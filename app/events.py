@@ -303,6 +303,7 @@ def _data(value: Any) -> str:
         text = _encode(value)
     except OverflowError:
         raise Refused("data has an integer past 64 bits", "/data") from None
+    fit(text)  # numbers may be longer written out, and what was kept can be sent again
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH or b"\\u0000" in text or _WIDE.search(text):
         _inspect([value])
     return text.decode()
