@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[Values, str, Values]] = {
         {"migrations.mode": "argoSync"},
     ),
     "public-route": ({**ROUTE, "gateway.anonymous": False}, r"asks nobody for a token", ROUTE),
-    "public-route-with-webhooks": ({**ROUTE, **HOOKS, "gateway.anonymous": False}, r"tokens\.secret\.name", TOKENS),
+    "public-webhooks": ({**ROUTE, **HOOKS, "gateway.anonymous": False}, r"tokens\.secret\.name", TOKENS),
     "tokens-and-anonymous": ({**ROUTE, **TOKENS}, "cannot both be so", {"gateway.anonymous": False}),
     "route-of-no-gateway": ({**ROUTE, "gateway.name": ""}, r"needs gateway\.name", ROUTE),
 }

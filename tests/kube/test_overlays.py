@@ -23,7 +23,8 @@ NAMESPACES = {
     "blue-green": "collector-production",
     "k3d": "collector",
 }
-MADE_ELSEWHERE = {"collector-postgres-app", "collector-tokens"}  # by CloudNativePG, by `up`, or by the command of the page
+# By CloudNativePG, by `up`, or by the commands of the page.
+MADE_ELSEWHERE = {"collector-postgres-app", "collector-tokens"}
 CONNECTIONS = (
     Settings.model_fields["postgres_pool_size"].default + 5
 )  # of a process; a worker has one more, to lead
