@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.compose.stack import Stack, eventually
+from tests.compose.stack import START_SECONDS, Stack, eventually
 from tests.credentials import Credential, credential, lines
 from tests.hooks.deliveries import SECRETS, fixture, signed
 
@@ -47,7 +47,9 @@ def client(stack: Stack, folder: Path) -> Iterator[httpx.Client]:
 
 def replace(stack: Stack) -> None:
     """Bring in what .env says now, without the time that leaving takes."""
-    stack.compose("up", "--no-build", "--no-deps", "--detach", "--wait", "--timeout=1", *REPLICAS)
+    stack.compose("up", "--no-build", "--no-deps", "--detach", "--timeout=1", *REPLICAS)
+    # `--wait` would give up at the first check that fails, as on a machine that has other things to do.
+    assert eventually(lambda: {stack.states()[name]["Health"] for name in REPLICAS} == {"healthy"}, START_SECONDS)
 
 
 def codes(client: httpx.Client, token: Credential | None) -> set[int]:
