@@ -14,7 +14,6 @@ import msgspec
 from app import cloudevents
 from app.auth import GRANT, Access, Grant
 from app.body import Bodies
-from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
 from app.errors import (
     BadParameter,
@@ -30,6 +29,7 @@ from app.errors import (
 from app.events import MAX_KEY, Event, Parser, Spooled, Stored
 from app.formats import JSON, NDJSON, Batch, media_type, read_json, read_ndjson
 from app.metrics import Metrics
+from app.shortcuts import Reply
 from app.store import Kept, Reader, settled
 from app.writer import GroupCommit
 
