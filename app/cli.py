@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name not in commands:
         sys.exit(_wrong(f"there is no command {name!r}; `{NAME} --help` lists them"))
     try:
-        settings = load(options, program=f"{NAME} {name}", about=_ABOUT[name])
+        settings = load(options, program=f"{NAME} {name}", about=_ABOUT[name], serving=name == "serve")
     except SettingsError as error:
         sys.exit(_wrong(str(error)))
     sys.exit(commands[name](settings))

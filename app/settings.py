@@ -141,20 +141,6 @@ class Settings(BaseSettings):
         None, description="a directory with one file a setting, as Kubernetes mounts a ConfigMap or a Secret"
     )
 
-    @field_validator("tokens")
-    @classmethod
-    def _are_tokens(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            _declared(lambda: read_tokens(value.get_secret_value()))
-        return value
-
-    @field_validator("tokens_file")
-    @classmethod
-    def _has_tokens(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            _declared(lambda: read_file(value))
-        return value
-
     @field_validator("postgres_connection_string")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
@@ -176,31 +162,10 @@ class Settings(BaseSettings):
     def _may_be_a_table(cls, value: object) -> object:
         return json.dumps(value) if isinstance(value, dict) else value
 
-    @field_validator("hooks")
-    @classmethod
-    def _are_hooks(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            from app.hooks.declared import declared  # noqa: PLC0415 - only who has hooks waits for them to load
-
-            declared(value.get_secret_value())
-        return value
-
     @model_validator(mode="after")
     def _let_a_batch_wait(self) -> Self:
         if self.max_waiting_events < self.max_batch_size:
             raise ValueError("MAX_WAITING_EVENTS: must be at least MAX_BATCH_SIZE, or no full batch could be kept")
-        return self
-
-    @model_validator(mode="after")
-    def _refuse_an_open_door(self) -> Self:
-        # Decided at the bind: a peer's address proves nothing behind a proxy.
-        asks = not (self.tokens is None and self.tokens_file is None)
-        if not (asks or self.allow_anonymous or _is_loopback(self.host)):
-            raise ValueError(
-                f"HOST: {self.host} can be reached from other machines and nobody would be asked for a token: "
-                "set TOKENS_FILE or TOKENS (`collector token new` makes one), "
-                "or ALLOW_ANONYMOUS=true if everyone there may read and write"
-            )
         return self
 
     @classmethod
@@ -224,6 +189,49 @@ class Settings(BaseSettings):
     def public(self) -> dict[str, Any]:
         """Every setting that was given, secrets masked, for the log line of the start."""
         return {name: str(value) for name, value in self if name in self.model_fields_set}
+
+
+class Serving(Settings):
+    """The settings of a process that has routes of data: what it knows people by has to be there and right.
+
+    The other roles have none. What lets people in is not mounted for them, and a file of tokens that has been
+    broken by an edit must not make the healthcheck fail, while the collector goes on with those before.
+    """
+
+    @field_validator("tokens")
+    @classmethod
+    def _are_tokens(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _declared(lambda: read_tokens(value.get_secret_value()))
+        return value
+
+    @field_validator("tokens_file")
+    @classmethod
+    def _has_tokens(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            _declared(lambda: read_file(value))
+        return value
+
+    @field_validator("hooks")
+    @classmethod
+    def _are_hooks(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            from app.hooks.declared import declared  # noqa: PLC0415 - only who has hooks waits for them to load
+
+            declared(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_an_open_door(self) -> Self:
+        # Decided at the bind: a peer's address proves nothing behind a proxy.
+        asks = not (self.tokens is None and self.tokens_file is None)
+        if not (asks or self.allow_anonymous or _is_loopback(self.host)):
+            raise ValueError(
+                f"HOST: {self.host} can be reached from other machines and nobody would be asked for a token: "
+                "set TOKENS_FILE or TOKENS (`collector token new` makes one), "
+                "or ALLOW_ANONYMOUS=true if everyone there may read and write"
+            )
+        return self
 
 
 def _declared(read: Callable[[], object]) -> None:
@@ -260,7 +268,7 @@ class _SecretFiles(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         found = {}
-        for name in SECRETS:
+        for name in SECRETS if issubclass(self.settings_cls, Serving) else set(SECRETS) - {"hooks"}:
             variable = f"{name}_file".upper()
             if path := os.environ.get(variable):
                 found[name] = _read(variable, Path(path)).rstrip("\r\n")
@@ -314,7 +322,9 @@ class _Parser(ArgumentParser):
         )
 
 
-def load(arguments: Sequence[str] = (), *, program: str = "collector serve", about: str = "") -> Settings:
+def load(
+    arguments: Sequence[str] = (), *, program: str = "collector serve", about: str = "", serving: bool = True
+) -> Settings:
     """Read every source. Raises SettingsError with one line; `--help` prints all settings and exits."""
     source: CliSettingsSource[Any] = CliSettingsSource(
         _described(about),
@@ -323,7 +333,7 @@ def load(arguments: Sequence[str] = (), *, program: str = "collector serve", abo
         root_parser=_Parser(prog=program, description=about, allow_abbrev=False),
     )
     try:
-        return Settings(_cli_settings_source=source)  # type: ignore[call-arg]
+        return (Serving if serving else Settings)(_cli_settings_source=source)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(dict(fault)) for fault in error.errors())) from error
 

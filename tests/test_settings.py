@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from app.cli import main
 from app.settings import SECRETS, Settings, SettingsError, load, near_misses
 from tests.credentials import credential, lines
 
@@ -309,6 +310,35 @@ def test_any_other_bind_needs_leave(host: str, monkeypatch: pytest.MonkeyPatch) 
     assert load(["--host", host, "--allow-anonymous"]).host == host
     monkeypatch.setenv("ALLOW_ANONYMOUS", "true")
     assert load(["--host", host]).host == host
+
+
+def test_a_role_without_routes_of_data_needs_nothing_that_lets_people_in(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    for name in ("TOKENS_FILE", "HOOKS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "not mounted here"))
+        with pytest.raises(SettingsError, match=f"{name}: cannot read"):
+            load()
+        assert load(serving=False).hooks is None
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOOKS", '{"github": {"kind": "github", "secrets_file": "not mounted here either"}}')
+    monkeypatch.setenv("TOKENS", CANARY)
+    assert load(serving=False).host == "0.0.0.0"
+    assert CANARY not in str(load(serving=False).public())
+
+
+def test_of_the_commands_only_the_one_that_serves_asks_who_may_come_in(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    monkeypatch.setenv("TOKENS_FILE", str(sources.write("tokens", "broken by an edit")))
+    codes = {}
+    for command in (["serve"], ["healthcheck", "--port=1"], ["worker"]):
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        codes[command[0]] = (ended.value.code, capsys.readouterr().err.partition(":")[2].split(":")[0].strip())
+    assert codes == {"serve": (2, "TOKENS_FILE"), "healthcheck": (1, ""), "worker": (2, "worker")}
 
 
 def test_with_tokens_any_bind_will_do(sources: Sources) -> None:

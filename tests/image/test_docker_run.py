@@ -28,9 +28,12 @@ def words(page: Path, option: str) -> list[str]:
 
 
 class AsTheReadmeSays(Container):
-    """The container that the README's command starts, with a name, port and volume of its own."""
+    """The container that the README's command starts, with a name, port and volume of its own.
 
-    def __init__(self, image: str, volume: str) -> None:
+    With `access`, a folder, it asks for the tokens in it, as the README says.
+    """
+
+    def __init__(self, image: str, volume: str, access: Path | None = None) -> None:
         super().__init__(image)
         given = words(README, "--detach")
         assert (given[:3], given[-1]) == (["docker", "run", "--detach"], "collector")
@@ -41,6 +44,10 @@ class AsTheReadmeSays(Container):
         }
         for option, value in ours.items():
             given[given.index(option) + 1] = value
+        if access is not None:
+            (options,) = re.findall(r"^(--volume .* --env TOKENS_FILE=.*)$", README.read_text(), re.MULTILINE)
+            open_door = given.index("ALLOW_ANONYMOUS=true")
+            given[open_door - 1 : open_door + 1] = options.replace("/etc/collector:", f"{access}:", 1).split()
         self._words = [*given[1:-1], image]
 
 
@@ -97,6 +104,26 @@ async def test_docker_kill_switches_the_restart_policy_off(container: AsTheReadm
     await until_ready(container.port)
     assert load.where("kept")
     assert await load.audit(container.port) == CLEAN
+
+
+async def test_with_tokens_nobody_else_comes_in(image: str, volume: str, tmp_path: Path) -> None:
+    new = [image if word == "collector" else word for word in words(README, "--rm collector token new")[1:]]
+    token, entry = docker(*new).splitlines()[:2]
+    (access := tmp_path / "access").mkdir(mode=0o755)
+    (access / "tokens").write_text(f"{entry}\n")
+    with AsTheReadmeSays(image, volume, access) as container:
+        await until_ready(container.port)
+        bearer = {"Authorization": f"Bearer {token}"}
+        answers = [await post(container.port, source, headers) for source, headers in
+                   (("web-1", {}), ("web-1", bearer), ("other", bearer))]  # fmt: skip
+        assert answers == [401, 201, 403]
+
+
+async def post(port: int, source: str, headers: dict[str, str]) -> int:
+    """The status of an event of this source."""
+    url = f"http://127.0.0.1:{port}/events"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.post(url, json={"source": source, "action": "a"}, headers=headers)).status_code
 
 
 async def test_what_systemd_left_goes_on_in_a_container(image: str, volume: str, tmp_path: Path) -> None:

@@ -46,7 +46,15 @@ SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "migrations": {"job": {}, **{mode: {"migrations.mode": mode} for mode in ("helmHook", "argoSync", "off")}},
     "gateway": {
         "off": {},
-        "on": {"gateway.enabled": True, "gateway.anonymous": True, "gateway.name": "shared"},
+        "on": {"gateway.enabled": True, "gateway.name": "shared"},
+    },
+    "access": {
+        "anonymous": {"gateway.anonymous": True},
+        "tokens": {
+            "tokens.secret.name": "collector-tokens",
+            "hooks.secret.name": "collector-hooks",
+            "test.secret.name": "collector-probe",
+        },
     },
     "network": {"on": {"networkPolicy.enabled": True}, "off": {}},
     "monitoring": {

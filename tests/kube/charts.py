@@ -30,6 +30,8 @@ BACKUP = {**CNPG, "database.cnpg.backup.enabled": True}
 SCALED = {**EXISTING, "autoscaling.enabled": True, "database.connections.max": 200}
 KEDA = {**SCALED, "autoscaling.keda.enabled": True}
 ROUTE = {"gateway.enabled": True, "gateway.anonymous": True, "gateway.name": "shared"}
+TOKENS = {"tokens.secret.name": "collector-tokens"}
+HOOKS = {"hooks.secret.name": "collector-hooks"}
 REDIS = {"redis.mode": "existing"}
 BY_KEDA = {**KEDA, "autoscaling.keda.prometheus": "http://prometheus:9090"}
 WATCHED = {f"monitoring.{what}.enabled": True for what in ("serviceMonitor", "rules", "dashboard")}
@@ -54,6 +56,11 @@ def names(manifests: list[Manifest]) -> set[str]:
 
 def pod(manifests: list[Manifest], kind: str = "Deployment", name: str = "collector") -> dict[str, Any]:
     return cast("dict[str, Any]", one(manifests, kind, name)["spec"]["template"]["spec"])
+
+
+def variables(manifests: list[Manifest], name: str = "collector") -> dict[str, str]:
+    """What a Deployment's container is told beside the settings of all."""
+    return {each["name"]: each["value"] for each in pod(manifests, name=name)["containers"][0].get("env", ())}
 
 
 def migration(manifests: list[Manifest]) -> Manifest:

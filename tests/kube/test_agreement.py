@@ -1,14 +1,16 @@
 """The chart and the overlays say the same of what both run, and a difference would be seen."""
 
 import copy
+import shutil
 from functools import cache, reduce
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from tests.kube.agreement import differences
 from tests.kube.findings import Finding, expect_none
-from tests.kube.rendered import Manifest, chart, kustomization, one
+from tests.kube.rendered import K8S, Manifest, chart, kustomization, one
 
 ENVIRONMENTS = ("production", "staging")
 SIDES = ("overlay", "chart")
@@ -22,6 +24,7 @@ PLANTED: dict[str, tuple[str, str, Any]] = {
     "a connection budget": ("ConfigMap/collector", "data.POSTGRES_POOL_SIZE", "99"),
     "the time to leave": ("Deployment/collector", "spec.template.spec.terminationGracePeriodSeconds", 2),
     "a setting": ("ConfigMap/collector", "data.DRAIN_SECONDS", "0"),
+    "who may come in": ("Deployment/collector", "spec.template.spec.containers.0.env.0.value", "/tmp/tokens"),
     "the way in": ("HTTPRoute/collector", "spec.rules.0.matches.0.path.value", "/metrics"),
     "the spool's promise": ("StatefulSet/collector-redis", "spec.template.spec.containers.0.args.4", "no"),
     "an autoscaler": (
@@ -49,6 +52,18 @@ def different(environment: str) -> list[Finding]:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_chart_and_the_overlay_agree(environment: str) -> None:
     expect_none(f"agreement/{environment}", different(environment))
+
+
+def test_with_webhooks_they_agree_as_well(tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(K8S, tmp_path / "k8s"))
+    file = copied / "overlays/staging/kustomization.yaml"
+    tokens = "  - ../../components/tokens\n"
+    file.write_text(file.read_text().replace(tokens, f"{tokens}  - ../../components/hooks\n"))
+    overlay = kustomization(copied / "overlays/staging")
+    values = {"hooks.secret.name": "collector-hooks"}
+    helm = chart("values-staging.yaml", set=values, namespace="collector-staging")
+    expect_none("agreement/staging", differences(overlay, helm, SIDES))
+    assert "HOOKS_FILE" in str(one(overlay, "Deployment", "collector"))
 
 
 @pytest.mark.parametrize("planted", PLANTED)

@@ -12,7 +12,21 @@ from app.main import CLOSE_SECONDS
 from app.settings import SECRETS, Settings, load
 from app.store.postgres import COMMITS_AT_ONCE
 from tests.kube import chart_docs
-from tests.kube.charts import ABOUT, CNPG, DEFAULTS, EXISTING, ROUTE, Values, pod, rendered, settings
+from tests.kube.charts import (
+    ABOUT,
+    CNPG,
+    DEFAULTS,
+    EXISTING,
+    HOOKS,
+    ROUTE,
+    TOKENS,
+    Values,
+    migration,
+    pod,
+    rendered,
+    settings,
+    variables,
+)
 from tests.kube.rendered import CHART, having, one
 from tests.kube.schemas import OLDEST
 from tests.kube.tools import ROOT
@@ -35,7 +49,7 @@ def test_version_and_image_are_those_of_the_project() -> None:
     ids=["cnpg", "redis", "settings"],
 )
 def test_the_collector_starts_with_what_it_is_told(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = settings(rendered(values))
+    told = settings(rendered(values)) | variables(rendered(values))
     secret = {name for name in told if name.endswith("_FILE")}
     for name, value in told.items():
         if name not in secret:
@@ -45,6 +59,27 @@ def test_the_collector_starts_with_what_it_is_told(values: Values, monkeypatch: 
 
     assert {name.lower() for name in told.keys() - secret} <= found.model_fields_set
     assert {name.removesuffix("_FILE").lower() for name in secret} <= set(SECRETS)
+
+
+def test_who_may_come_in_is_told_to_what_serves_and_to_nothing_else() -> None:
+    assert variables(rendered(EXISTING)) == {"ALLOW_ANONYMOUS": "true"}
+    manifests = rendered(EXISTING, TOKENS, HOOKS, {"tokens.secret.key": "entries"})
+    told = {"TOKENS_FILE": "/run/secrets/tokens/tokens", "HOOKS_FILE": "/run/secrets/hooks/hooks"}
+    assert variables(manifests) == told
+    spec = pod(manifests)
+    (container,) = spec["containers"]
+    secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
+    for mount in container["volumeMounts"]:
+        assert "subPath" not in mount, "a changed Secret would never arrive"
+    folders = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    for name, path in told.items():
+        what = name.removesuffix("_FILE").lower()
+        assert secrets[what]["secretName"] == f"collector-{what}"
+        assert [f"{folders[what]}/{item['path']}" for item in secrets[what]["items"]] == [path]
+    assert [item["key"] for item in secrets["tokens"]["items"]] == ["entries"]
+    others = [pod(manifests, name="collector-worker"), migration(manifests)["spec"]["template"]["spec"]]
+    assert not [word for word in ("TOKENS", "HOOKS", "ANONYMOUS", "collector-tokens") if word in str(others)]
+    assert not settings(manifests).keys() & {"ALLOW_ANONYMOUS", *told}
 
 
 def test_budgets_count_what_the_collector_holds() -> None:
@@ -104,6 +139,20 @@ def test_helm_test_is_the_probe_against_the_service() -> None:
     url = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
     assert container["args"] == ["probe", url, "--rate", "7", "--for", "30s"]
     assert job["spec"]["backoffLimit"] == 0
+    assert "env" not in container
+
+
+def test_helm_test_has_a_token_where_it_needs_one_or_is_not_there() -> None:
+    assert not having(rendered(TOKENS), "Job", "collector-test")
+    job = one(rendered(TOKENS, {"test.secret.name": "probe", "test.secret.key": "its"}), "Job", "collector-test")
+    spec = job["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (variable,) = container["env"]
+    (secret,) = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] != "tmp"]
+    assert variable["name"] == "COLLECTOR_TOKEN_FILE"
+    assert variable["value"] == f"{mount['mountPath']}/{secret['items'][0]['path']}"
+    assert (secret["secretName"], secret["items"][0]["key"]) == ("probe", "its")
 
 
 def test_the_pages_table_is_made_of_the_values() -> None:

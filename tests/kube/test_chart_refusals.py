@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kube.charts import BACKUP, CNPG, EXISTING, FROM_STORE, KEDA, REDIS, ROUTE, SCALED, Values
+from tests.kube.charts import BACKUP, CNPG, EXISTING, FROM_STORE, HOOKS, KEDA, REDIS, ROUTE, SCALED, TOKENS, Values
 from tests.kube.rendered import RenderError, chart, having
 
 # What is refused, by which words of the sentence, and the change that makes it right.
@@ -86,6 +86,8 @@ REFUSED: dict[str, tuple[Values, str, Values]] = {
         {"migrations.mode": "argoSync"},
     ),
     "public-route": ({**ROUTE, "gateway.anonymous": False}, r"asks nobody for a token", ROUTE),
+    "public-webhooks": ({**ROUTE, **HOOKS, "gateway.anonymous": False}, r"tokens\.secret\.name", TOKENS),
+    "tokens-and-anonymous": ({**ROUTE, **TOKENS}, "cannot both be so", {"gateway.anonymous": False}),
     "route-of-no-gateway": ({**ROUTE, "gateway.name": ""}, r"needs gateway\.name", ROUTE),
 }
 

@@ -23,7 +23,8 @@ NAMESPACES = {
     "blue-green": "collector-production",
     "k3d": "collector",
 }
-MADE_ELSEWHERE = {"collector-postgres-app"}  # by CloudNativePG, by `up`, or by the command of the page
+# By CloudNativePG, by `up`, or by the commands of the page.
+MADE_ELSEWHERE = {"collector-postgres-app", "collector-tokens"}
 CONNECTIONS = (
     Settings.model_fields["postgres_pool_size"].default + 5
 )  # of a process; a worker has one more, to lead
@@ -253,6 +254,29 @@ def test_the_public_paths_are_those_of_the_rung_below_and_neither_probes_nor_met
     }
 
 
+@each_overlay
+def test_nobody_comes_in_without_a_token_but_on_a_laptop(name: str) -> None:
+    told = {
+        each["metadata"]["name"]: {one["name"] for one in template["containers"][0].get("env", ())}
+        for each in having(overlay(name), "Deployment")
+        for template in [each["spec"]["template"]["spec"]]
+    }
+    door = "ALLOW_ANONYMOUS" if name == "k3d" else "TOKENS_FILE"
+    assert {one: names for one, names in told.items() if names} == {
+        one: {door} for one in told if one != "collector-worker"
+    }
+    (data,) = [each["data"] for each in having(overlay(name), "ConfigMap")]
+    assert not data.keys() & {"ALLOW_ANONYMOUS", "TOKENS_FILE"}, "the worker has no door"
+    for each in having(overlay(name), "Deployment"):
+        for mount in each["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]:
+            assert "subPath" not in mount, "a changed Secret would never arrive"
+
+
+def test_the_base_lets_nobody_in() -> None:
+    (container,) = one(base(), "Deployment", "collector")["spec"]["template"]["spec"]["containers"]
+    assert "env" not in container
+
+
 def test_the_route_spells_out_what_has_defaults() -> None:
     spec = one(base(), "HTTPRoute", "collector")["spec"]
     assert all({"group", "kind", "namespace", "name"} == set(parent) for parent in spec["parentRefs"])
@@ -283,7 +307,7 @@ def test_the_gateway_of_the_laptop_takes_the_routes_of_every_overlay() -> None:
 def test_the_page_names_files_and_targets_that_there_are() -> None:
     page = (K8S / "README.md").read_text()
     for link in re.findall(r"\]\(([^)]+)\)", page):
-        assert (K8S / link).exists(), link
+        assert (K8S / link.partition("#")[0]).exists(), link
     named = set(re.findall(r"deploy/k8s/[\w/-]+", page))
     assert {path for path in named if not (ROOT / path).exists()} == set()
     assert {f"deploy/k8s/overlays/{name}" for name in ("staging", "production", "blue-green")} <= named

@@ -30,6 +30,8 @@ IN_POD = Path("/tmp")
 POLL = 1.0  # seconds
 # A version that keeps nothing: with a Redis within reach it would still take events.
 NOWHERE = ("POSTGRES_CONNECTION_STRING=postgres://nobody@127.0.0.1:1/none", "REDIS_URL=redis://127.0.0.1:1/0")
+TOKEN = "/run/secrets/probe/token"
+WITH_TOKEN = f"if [ -e {TOKEN} ]; then export COLLECTOR_TOKEN_FILE={TOKEN}; fi"
 IDS = """
 import asyncio, json, sys
 from app.settings import load
@@ -185,8 +187,8 @@ class PodProbe(Probe):
         self._env = dict(os.environ)  # kubectl's, which may need more than KUBECONFIG to reach the cluster
         there = IN_POD / "faults.jsonl" if faults else None
         words = question(urls, load, IN_POD, faults=there, seed=seed)
-        self._command = kubectl.command("exec", POD, "--", "sh", "-c", f'echo $$ >{IN_POD}/pid; exec "$@"', "sh",
-                                        "collector", *words)  # fmt: skip
+        script = f'echo $$ >{IN_POD}/pid; {WITH_TOKEN}; exec "$@"'
+        self._command = kubectl.command("exec", POD, "--", "sh", "-c", script, "sh", "collector", *words)
 
     async def requests(self) -> int:
         """How many requests it has sent."""
@@ -219,6 +221,8 @@ def on_cluster(kubectl: Kubectl, scenario: Scenario, folder: Path, module: str) 
 def probe_pod(image: str) -> Manifest:
     """A pod that waits, for the probe to be started in it; as restricted as the others are."""
     tmp = {"name": "tmp", "mountPath": str(PurePosixPath(IN_POD))}
+    token = {"name": "probe", "mountPath": str(PurePosixPath(TOKEN).parent), "readOnly": True}
+    secret = {"secretName": "collector-probe", "optional": True, "defaultMode": 0o440}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -246,10 +250,10 @@ def probe_pod(image: str) -> Manifest:
                         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
                         "capabilities": {"drop": ["ALL"]},
                     },
-                    "volumeMounts": [tmp],
+                    "volumeMounts": [tmp, token],
                 }
             ],
-            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}],
+            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}, {"name": "probe", "secret": secret}],
         },
     }  # fmt: skip
 

@@ -13,10 +13,12 @@ Portion = int | str
 """Of the replicas: a number, or a share such as "25%"."""
 
 DRAINS = ("DRAIN_SECONDS", "GRACEFUL_SECONDS")  # settings that are times of a rollout
-# Settings that name places of a cluster. The simulator has its own; Redis is not part of it.
+# Settings that name places of a cluster, or what is mounted there. The simulator has its own; Redis is not part of
+# it, and it is alone on loopback, where nobody is asked for a token.
 PLACES = frozenset(
     {"HOST", "PORT", "POSTGRES_CONNECTION_STRING", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "REDIS_URL",
-     "REDIS_URL_FILE", "SPOOL_URL", "SPOOL_URL_FILE", "SQLITE_PATH", "CONFIG", "CONFIG_DIR"}
+     "REDIS_URL_FILE", "SPOOL_URL", "SPOOL_URL_FILE", "SQLITE_PATH", "CONFIG", "CONFIG_DIR",
+     "TOKENS", "TOKENS_FILE", "HOOKS", "HOOKS_FILE"}
 )  # fmt: skip
 
 

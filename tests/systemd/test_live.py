@@ -1,13 +1,17 @@
 """The units under a systemd that runs: in a container of its own, which Docker has to let it have."""
 
 import asyncio
+import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
 
+import httpx
 import pytest
 
+from tests.credentials import credential, lines
 from tests.engine import BUILD_PATIENCE, PATIENCE, ROOT, Container, built, docker, need_engine
 from tests.faults.load import CLEAN, Load
 from tests.faults.wire import ask
@@ -20,6 +24,7 @@ MACHINE = (
     f"--volume={ROOT}/deploy/systemd:/units:ro",
 )
 OPEN = "HOST=0.0.0.0\nALLOW_ANONYMOUS=true\n"  # inside the container, which is published on loopback
+HOOKS = {"github": {"kind": "github", "secrets": ["a-secret-of-github-alone"]}}
 SOON = "[Service]\nWatchdogSec=3\n"
 
 
@@ -125,6 +130,34 @@ async def test_it_leaves_in_order_and_its_check_says_whether_it_is_there(machine
     machine.systemctl("start", "collector")
     await machine.until_ready()
     assert await load.audit(machine.port) == CLEAN
+
+
+def test_tokens_are_followed_and_webhooks_are_a_credential(machine: Machine) -> None:
+    page = (ROOT / "deploy/systemd/README.md").read_text()
+    settings, drop_in = (text for text in re.findall(r"```ini\n(.*?)```", page, re.DOTALL) if "S_FILE" in text)
+    one, other = credential("one"), credential("other")
+    machine.write("/etc/collector.env", settings)
+    machine.write("/etc/collector.tokens", lines(one))
+    machine.write("/etc/systemd/system/collector.service.d/hooks.conf", drop_in)
+    machine.write("/etc/collector.hooks.json", json.dumps(HOOKS) + "\n")
+    machine.sh("chmod 600 /etc/collector.hooks.json")
+    machine.sh("mount --make-rshared /")  # as on a machine: in a container systemd's own mounts would not be seen
+    machine.systemctl("daemon-reload")
+    assert machine.systemctl("start", "collector").returncode == 0, machine.journal()
+    asyncio.run(machine.until_ready())
+    with httpx.Client(base_url=f"http://127.0.0.1:{machine.port}", trust_env=False) as client:
+
+        def codes() -> list[int]:
+            return [
+                client.post("/events", json={"source": source, "action": "a"}, headers=headers).status_code
+                for source, headers in (("one", {}), ("one", one.headers), ("other", other.headers))
+            ]
+
+        assert codes() == [401, 201, 401]
+        machine.write("/etc/collector.tokens.new", lines(other))
+        machine.sh("mv /etc/collector.tokens.new /etc/collector.tokens")
+        asyncio.run(machine.until("the new tokens are not taken up", lambda: codes() == [401, 401, 201]))
+        assert [client.post(f"/hooks/{name}").status_code for name in ("github", "none")] == [401, 404]
 
 
 def test_a_wrong_setting_is_not_tried_again(machine: Machine) -> None:

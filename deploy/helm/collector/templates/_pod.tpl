@@ -156,6 +156,51 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
+{{/*
+Who may come in, for what serves and nothing else. Without tokens it has to be told that everyone who reaches it may
+read and write; gateway.anonymous is where that is said of the outside.
+*/}}
+{{- define "collector.door" -}}
+{{- if .Values.tokens.secret.name -}}
+- name: TOKENS_FILE
+  value: /run/secrets/tokens/tokens
+{{- else -}}
+- name: ALLOW_ANONYMOUS
+  value: "true"
+{{- end }}
+{{- if .Values.hooks.secret.name }}
+- name: HOOKS_FILE
+  value: /run/secrets/hooks/hooks
+{{- end }}
+{{- end -}}
+
+{{/* As folders: by a subPath a changed Secret would never arrive. */}}
+{{- define "collector.doorMounts" -}}
+{{- range $what := list "tokens" "hooks" }}
+{{- if (get $.Values $what).secret.name }}
+- name: {{ $what }}
+  mountPath: /run/secrets/{{ $what }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "collector.doorVolumes" -}}
+{{- range $what := list "tokens" "hooks" }}
+{{- with (get $.Values $what).secret }}
+{{- if .name }}
+- name: {{ $what }}
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: {{ $what }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Takes (list . port). Whoever scrapes by annotations finds it, and new settings bring new pods. */}}
 {{- define "collector.podAnnotations" -}}
 checksum/settings: {{ include "collector.settings" (index . 0) | sha256sum }}

@@ -110,9 +110,11 @@ argoSync.
 
 {{- define "collector.refuse.gateway" -}}
 {{- with .Values.gateway -}}
-{{- if and .enabled (not .anonymous) -}}
-gateway.enabled publishes a collector that asks nobody for a token: put something before it that does, or say
-gateway.anonymous=true if everyone who reaches it may read and write.
+{{- if and .anonymous $.Values.tokens.secret.name -}}
+tokens.secret.name and gateway.anonymous cannot both be so: who has no token stays out.
+{{- else if and .enabled (not .anonymous) (not $.Values.tokens.secret.name) -}}
+gateway.enabled publishes a collector that asks nobody for a token: name the Secret with those that there are
+(tokens.secret.name), or say gateway.anonymous=true if everyone who reaches it may read and write.
 {{- else if and .enabled (not .name) -}}
 gateway.enabled needs gateway.name, the Gateway to be reached by.
 {{- end -}}

@@ -17,6 +17,11 @@
 {{ if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}yes{{ end }}
 {{- end -}}
 
+{{/* Whether `helm test` may come in: where tokens are asked for, it needs one. */}}
+{{- define "collector.withTest" -}}
+{{ if or (not .Values.tokens.secret.name) .Values.test.secret.name }}yes{{ end }}
+{{- end -}}
+
 {{/* The Secret with the database's password: its name, and the keys in it. */}}
 {{- define "collector.databaseSecret" -}}
 {{- if eq .Values.database.mode "cnpg" -}}
@@ -47,12 +52,8 @@ redis://{{ include "collector.redis" . }}:6379/0
 {{- end -}}
 {{- end -}}
 
-{{/*
-Every plain setting, a line each. The collector asks for no tokens, and does not listen beyond loopback unless it
-is told that everyone who reaches it may read and write; gateway.anonymous is where that is said of the outside.
-*/}}
+{{/* Every plain setting that all roles may have, a line each. */}}
 {{- define "collector.settings" -}}
-ALLOW_ANONYMOUS: "true"
 DRAIN_SECONDS: {{ toJson .Values.leaving.drainSeconds | quote }}
 GRACEFUL_SECONDS: {{ toJson .Values.leaving.gracefulSeconds | quote }}
 {{- if include "collector.withPostgres" . }}
