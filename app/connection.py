@@ -66,13 +66,19 @@ class Connection(Guarded):
         self._whole = False  # whether the request being read began in this read
         self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
         self._method = self._path = self._query = self._body = b""
+        self._serving: RequestResponseCycle | None = None  # the one under way on the ordinary way
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended. Its timer would hold on to it where a client has reset it."""
         super().connection_lost(exc)
+        self._let_go()
         if self._stalling is not None:
             self._stalling.cancel()
             self._stalling = None
+
+    def eof_received(self) -> None:
+        """The client has hung up, and what is answered now would be written to nobody."""
+        self._let_go()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -109,8 +115,9 @@ class Connection(Guarded):
         self.pace.begin()
 
     def on_headers_complete(self) -> None:
-        """A request's head is there."""
+        """A request's head is there. Lines that come after a body are no part of it: they would bypass a proxy."""
         self.pace.body()
+        self._lines, self.headers = self.headers, []
         if self._guest:
             self._greet()
         self._taken, self._body = self._shortcut(), b""
@@ -137,11 +144,11 @@ class Connection(Guarded):
             return
         self.pace.stage = WHOLE
         shortcut, self._taken = self._taken, None
-        headers = dict(self.headers)
+        headers = dict(self._lines)
         self.cycle = exchange = _Exchange(  # type: ignore[assignment]
-            self._method, self._path, self._query, self.headers, headers, self._body, time.perf_counter()
+            self._method, self._path, self._query, self._lines, headers, self._body, time.perf_counter()
         )
-        if len(headers) == len(self.headers) and b"host" in headers:
+        if len(headers) == len(self._lines) and b"host" in headers:
             try:
                 exchange.begun = shortcut(headers, exchange.query, self._body)
             except Exception:  # noqa: BLE001 - it comes up again on the ordinary way, which knows how to tell it
@@ -161,6 +168,16 @@ class Connection(Guarded):
             self._start_asgi_task(*self.pipeline.pop())
         elif self.pace.stage == WHOLE:
             self._be_idle()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _let_go(self) -> None:
+        # The one under way is not the last that was read, where requests come before their answers.
+        if self._serving is not None:
+            self._serving.disconnected = True
+            self._serving.message_event.set()
 
     def _unset_keepalive_if_required(self) -> None:
         pass  # there is no timer to take back
@@ -217,11 +234,12 @@ class Connection(Guarded):
 
     def _begin_ordinary(self) -> None:
         """Go on as uvicorn does from a request's head, with what has been read of its body."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers, expects = self.url, self._lines, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
+        self.headers = []
         if self._body:
             super().on_body(self._body)
 

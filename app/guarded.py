@@ -27,6 +27,7 @@ class Guarded(HttpToolsProtocol):
         self.pace = Pace(crowd.deadlines)
         self._shortcuts = shortcuts
         self._crowd = crowd
+        self._lines: list[tuple[bytes, bytes]] = []  # the headers of the request being read, once all are there
         self._guest = False  # whether it is here for one question alone
         self._unwelcome = False
 
@@ -125,7 +126,8 @@ class Guarded(HttpToolsProtocol):
             return
         asked = self.pace.stage != SILENT
         common = self.server_state.default_headers
-        self.transport.write(self._shortcuts.last_word(problem, common, dict(self.headers or ()), asked=asked))
+        lines = self._lines if self.pace.stage == BODY else self.headers or ()
+        self.transport.write(self._shortcuts.last_word(problem, common, dict(lines), asked=asked))
         if asked:
             self.transport.write_eof()
             self.pace.leave(self.loop.time() + LINGER)
