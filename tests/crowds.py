@@ -27,6 +27,7 @@ class Crowd:
             self.sockets.append(one)
             one.setblocking(False)
             await loop.sock_connect(one, (LOOPBACK, port))
+            await asyncio.sleep(0)  # which the connection alone does not wait for
 
     async def drip(self, begun: Callable[[int], bytes]) -> None:
         """Send `begun(place)` on each, and from then on a byte now and then, whether or not somebody listens."""
