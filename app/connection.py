@@ -170,7 +170,7 @@ class Connection(HttpToolsProtocol):
         self._whole = self._short
 
     def on_headers_complete(self) -> None:
-        """A request's head is there. Headers that come after a body are no part of it: they would bypass a proxy."""
+        """A request's head is there. Headers that come after a body are none of its: they would bypass a proxy."""
         self._lines, self.headers = self.headers, []
         self._taken, self._body = self._shortcut(), b""
         if self._taken is None:
