@@ -57,6 +57,9 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 check-deploy: .venv/.dev ## Render and check every manifest and the chart; builds the tools for it in .tools, needs Go
 	@$(BIN)/python -m tests.kube $(ARGS)
 
+fuzz: .venv/.dev ## Send hostile requests without end to a real collector (ARGS="--cases 100000 --seed 1")
+	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
+
 bench: .venv/.dev ## Measure the collector beside its peers; needs wrk (ARGS=--short: some minutes, not an hour)
 	@$(BIN)/python -m tests.bench $(ARGS)
 

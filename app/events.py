@@ -362,7 +362,8 @@ def _split(text: bytes, limit: int) -> list[bytes]:
         raise NotJson("the array does not end where the body does")
     characters = text.decode(errors="surrogateescape").strip()
     depth, start, items = 1, 1, []
-    for token, depth in _cuts(characters):
+    for token, left in _cuts(characters):
+        depth = left
         items.append(characters[start : token.start()])
         start = token.end()
         _few(items, limit)
@@ -387,7 +388,7 @@ def _cuts(characters: str) -> Iterator[tuple[re.Match[str], int]]:
 
 
 def _crowded(text: bytes, limit: int) -> bool:
-    """Whether the beginning of an array holds too many items already. To read a million keeps everybody waiting."""
+    """Whether the beginning of an array holds too many items already. To read a million keeps others waiting."""
     end = CROWD * limit
     if text.count(b",", 0, end) < limit:
         return False

@@ -24,6 +24,7 @@ Data = tuple[tuple[tuple[str, ...], str], ...]  # paths into data, and the text 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(\d{1,8})([smhdw])")  # eight digits of weeks are a timedelta still, nine are none
 _DAY = timedelta(days=1)
+_ALL_TIME = timedelta(days=9999 * 366)  # a bucket of much more has more microseconds than a database can count
 _SECOND_DAY = datetime(1, 1, 2, tzinfo=UTC)  # before it there is no day to go back
 
 
@@ -290,7 +291,7 @@ def _step(value: str | None, since: datetime, until: datetime) -> timedelta:
         wanted = (until - since).total_seconds() / 60
         return timedelta(seconds=next((s for s in rounded if s >= wanted), max(wanted, 1) // 1 + 1))
     span = _SPAN.fullmatch(value)
-    if span is None or not _seconds(span):
+    if span is None or not timedelta() < _seconds(span) <= _ALL_TIME:
         raise BadParameter("step is a width like 30s, 5m, 1h")
     if (until - since) / _seconds(span) > MAX_BUCKETS:
         raise BadParameter(f"that would be more than {MAX_BUCKETS} buckets: take a wider step")

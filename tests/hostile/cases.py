@@ -1,4 +1,4 @@
-"""Cases: requests made of a grammar and of the corpus, then spoilt; each is chance's alone, so a seed repeats it."""
+"""Cases: requests made of a grammar and of the corpus, then spoilt. Each is chance's alone: a seed repeats it."""
 
 import json
 import time
@@ -16,18 +16,118 @@ from tests.hostile.ways import WAYS
 JSON, NDJSON = b"application/json", b"application/x-ndjson"
 CLOUD, CLOUDS = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 SMALL = 64 * 1024  # bytes of a body of the corpus that is taken: what is larger is told by the corpus itself
-_ODD = ["", " ", "*", "%", "a", "é", "\0", "\x1b[31m", "\u202e", "\ud800", "😀", "'", '"', "\\", "{", "..", "/", "�"]
-_JSONS = [*("null true false 0 -0 1.5 1e999 1e-999 9223372036854775808 -9223372036854775809 NaN".split()), "[]", "{}"]
-_FIELDS = ["source", "action", "id", "subject", "time", "data", "seq", "received_at", "type", "specversion", "colour"]
-_TIMES = ["2024-05-01T12:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-05-01", "15m", "9w"]
+_ODD = [
+    "",
+    " ",
+    "*",
+    "%",
+    "a",
+    "é",
+    "\0",
+    "\x1b[31m",
+    "\u202e",
+    "\ud800",
+    "😀",
+    "'",
+    '"',
+    "\\",
+    "{",
+    "..",
+    "/",
+    "�",
+]
+_JSONS = [
+    *(
+        [
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0",
+            "1.5",
+            "1e999",
+            "1e-999",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "NaN",
+        ]
+    ),
+    "[]",
+    "{}",
+]
+_FIELDS = [
+    "source",
+    "action",
+    "id",
+    "subject",
+    "time",
+    "data",
+    "seq",
+    "received_at",
+    "type",
+    "specversion",
+    "colour",
+]
+_TIMES = [
+    "2024-05-01T12:00:00Z",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00",
+    "2024-05-01",
+    "15m",
+    "9w",
+]
 _PARAMETERS = ["source", "id", "action", "subject", "since", "until", "q", "data.a", "data.a.0", "order", "limit"]
 _MORE = ["cursor", "by", "step", "verbose", "data.", "data..", "x", ""]
 _PATHS = ["/events", "/events", "/events/stats", "/events/stream", "/sources", "/events/1", "/healthz", "/readyz"]
-_FILES = ["/", "/docs", "/openapi.json", "/docs/%2e%2e/x", "/metrics", "/nowhere", "/events/", "//events", "/hooks/x"]
+_FILES = [
+    "/",
+    "/docs",
+    "/openapi.json",
+    "/docs/%2e%2e/x",
+    "/metrics",
+    "/nowhere",
+    "/events/",
+    "//events",
+    "/hooks/x",
+]
 _HEADERS = ["Accept", "If-None-Match", "Last-Event-ID", "Prefer", "Idempotency-Key", "X-Request-Id", "Traceparent"]
-_CODING = ["Content-Encoding", "Authorization", "Expect", "Range", "Cookie", "ce-id", "ce-source", "Collector-Position"]
-_VALUES = ["*/*", "text/csv", "application/x-ndjson", "gzip", "zstd", "identity", "handling=strict", "Bearer x", "*"]
-_MARKS = [b"\0", b"\xff", b"\n", b"\r\n", b'"', b"{", b"[", b"]", b",", b":", b"\\", b"\\u0000", b"\\ud800", b"e999"]
+_CODING = [
+    "Content-Encoding",
+    "Authorization",
+    "Expect",
+    "Range",
+    "Cookie",
+    "ce-id",
+    "ce-source",
+    "Collector-Position",
+]
+_VALUES = [
+    "*/*",
+    "text/csv",
+    "application/x-ndjson",
+    "gzip",
+    "zstd",
+    "identity",
+    "handling=strict",
+    "Bearer x",
+    "*",
+]
+_MARKS = [
+    b"\0",
+    b"\xff",
+    b"\n",
+    b"\r\n",
+    b'"',
+    b"{",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\\",
+    b"\\u0000",
+    b"\\ud800",
+    b"e999",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,14 +224,20 @@ def _parameter(r: Random) -> str:
     if kind == 2:
         return quote(r.choice(_TIMES))
     if kind == 3:
-        return r.choice(["1", "0", "-1", "asc", "desc", "source,action", "5m", "0s", "9007199254740992", "1" * 5000])
-    return r.choice(["*", "fuzz", "team%2f*", "*a" * r.choice([1, 400]), "%", "%zz", "x" * r.choice([1, 1000, 1001])])
+        return r.choice(
+            ["1", "0", "-1", "asc", "desc", "source,action", "5m", "0s", "9007199254740992", "1" * 5000]
+        )
+    return r.choice(
+        ["*", "fuzz", "team%2f*", "*a" * r.choice([1, 400]), "%", "%zz", "x" * r.choice([1, 1000, 1001])]
+    )
 
 
 def _headers(r: Random) -> list[tuple[bytes, bytes]]:
     found = []
     for _ in range(r.choice([0, 0, 0, 1, 2])):
-        value = r.choice([*_VALUES, r.choice(_ODD), "x" * r.choice([64, 200, 17000])]).encode("utf-8", "surrogatepass")
+        value = r.choice([*_VALUES, r.choice(_ODD), "x" * r.choice([64, 200, 17000])]).encode(
+            "utf-8", "surrogatepass"
+        )
         # What no header may have goes by the wire's own cases.
         found.append((r.choice(_HEADERS + _CODING).encode(), value.translate(None, b"\0\r\n\x1b").strip()))
     return found
@@ -181,13 +287,9 @@ def _bodies() -> list[tuple[bytes, bytes]]:
     found = []
     for family in families():
         made = [WAYS[way].make(case, "fuzz") for case in family.events for way in ("single", "batch", "lines")]
-        found += [(_media(sent.headers["Content-Type"]), sent.body) for sent in made if sent is not None]
+        found += [(sent.headers["Content-Type"].encode(), sent.body) for sent in made if sent is not None]
         found += [(dict(one.headers).get(b"Content-Type", JSON), one.body) for one in family.requests if one.body]
     return [(media, body) for media, body in found if len(body) <= SMALL]
-
-
-def _media(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
 
 
 @cache

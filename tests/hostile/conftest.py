@@ -14,6 +14,11 @@ from tests.process import CollectorProcess
 __all__ = ["backend", "migrated", "new_postgres", "new_settings"]
 
 
+@pytest.fixture
+def settings(new_settings: Callable[[], Settings]) -> Settings:
+    return new_settings() | {"HOOKS": json.dumps(HOOKS)}
+
+
 @pytest.fixture(scope="session")
 def collector(new_settings: Callable[[], Settings]) -> Iterator[CollectorProcess]:
     with running(new_settings() | {"HOOKS": json.dumps(HOOKS)}) as process:

@@ -1,9 +1,9 @@
 """The fuzz target: `make fuzz ARGS="--cases 100000 --seed 1"`, or `python -m tests.hostile.fuzz`.
 
 Hypothesis leads chance, `cases.py` makes requests of it, and a real collector answers them, on each database in
-turn. Whatever comes, no answer may be a 500, every answer has to be well-formed and of a status that is documented,
-and at the end the log has to hold what was acknowledged and no more. A case that fails is written to a file, which
-the corpus takes.
+turn. Whatever comes, no answer may be a 500, every answer has to be well-formed and of a documented status, and at
+the end the log has to hold what was acknowledged and no more. A case that fails is written to a file, which the
+corpus takes.
 """
 
 import argparse
@@ -69,13 +69,18 @@ class Figures:
         fives = sum(count for status, count in self.statuses.items() if status >= 500)
         cells = (
             *(self.database, self.cases, self.statuses.total(), fives, self.accepted, self.stored, self.unknown),
-            *(f"{self.slowest * 1000:.0f} ms", f"{self.lag * 1000:.0f} ms", f"{grown:+.1f} MiB", f"{self.seconds:.0f} s"),
+            *(
+                f"{self.slowest * 1000:.0f} ms",
+                f"{self.lag * 1000:.0f} ms",
+                f"{grown:+.1f} MiB",
+                f"{self.seconds:.0f} s",
+            ),
         )
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
 HEAD = (
-    "| database | cases | answers | of 5xx | acknowledged | stored | in doubt | slowest | loop lag | memory | took |\n"
+    "| database | cases | answers | of 5xx | acknowledged | stored | in doubt | slowest | lag | memory | took |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -231,7 +236,7 @@ def _block(target: Target, number: int, cases: int) -> None:
         print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
-    # A case hangs on one number. To draw each choice by itself would let a case shrink, and take twenty times as long.
+    # A case hangs on one number. Were each choice drawn by itself, it could shrink, at twenty times the cost.
     @given(st.randoms(use_true_random=True))
     def ask(chance: Random) -> None:
         case = make(chance)

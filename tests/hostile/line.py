@@ -1,5 +1,6 @@
 """Line: a connection that says any bytes, and reads answers strictly, one after the other."""
 
+import contextlib
 import re
 import socket
 from collections.abc import Iterable, Mapping
@@ -53,17 +54,13 @@ class Line:
 
     def send(self, data: bytes) -> None:
         """Say something; who has hung up does not hear it."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def done(self) -> None:
         """Say that nothing more comes."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
     def answer(self, *, to: bytes = b"GET", body: bool = True) -> Said:
         """The next answer, to a request of this method; without its body where that has no end.

@@ -11,13 +11,24 @@ Json = dict[str, Any]
 PATTERNS: Mapping[str, tuple[str, ...]] = {
     # Prefixes of each other, and marks that SQL, GLOB and regular expressions would take for something else.
     "left": ("team/*", "un_der/*", "[ab]*", "*.shared", "a*b*a", "exact", "Case/*"),
-    "right": ("team-b/*", "unXder/*", "a[b", "*-z.shared", "ab*", "exact2", "case/*", "per%/*", "back\\slash*", "?"),
+    "right": (
+        "team-b/*",
+        "unXder/*",
+        "a[b",
+        "*-z.shared",
+        "ab*",
+        "exact2",
+        "case/*",
+        "per%/*",
+        "b\\s*",
+        "?",
+    ),
 }
 # `*` of a pattern, in turn, and names that are nearly of one.
 NAMES = (
     *("team/{}", "team-b/{}", "team{}", "Team/{}", "un_der/{}", "unXder/{}", "[ab]{}", "a{}", "a[b", "{}.shared"),
     *("{}-z.shared", "a{}b-a", "ab{}a", "exact", "exact2", "exact{}", "Case/{}", "case/{}", "per%/{}", "perX/{}"),
-    *("back\\slash{}", "backslash{}", "?", "x", "team/team-b/{}", "{}", "*", "*{}", "team/", "team-b/*"),
+    *("b\\s{}", "bs{}", "?", "x", "team/team-b/{}", "{}", "*", "*{}", "team/", "team-b/*"),
 )
 TOKENS: Mapping[str, Credential] = {name: credential(*sources, name=name) for name, sources in PATTERNS.items()}
 
@@ -59,7 +70,13 @@ def _matches(event: Json, name: str, value: str) -> bool:
         case "source":
             return _stands_for(value, event["source"])
         case "q":
-            texts = (event["source"], event["action"], event["id"], event["subject"], f'{{"n":{event["data"]["n"]}}}')
+            texts = (
+                event["source"],
+                event["action"],
+                event["id"],
+                event["subject"],
+                f'{{"n":{event["data"]["n"]}}}',
+            )
             return any(value.lower() in text.lower() for text in texts)
         case "data.n":
             return bool(str(event["data"]["n"]) == value)

@@ -1,10 +1,9 @@
-"""The corpus, every way in: each answer is the expected one, nothing of what is refused is kept, nothing breaks."""
+"""The corpus, every way in: each answer is the expected one, what is refused is not kept, nothing breaks."""
 
 import json
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +20,7 @@ LARGEST = 64 * 1024  # bytes of a refusal, whatever was refused
 A_RESULT = 500  # bytes of what a receipt says of one event
 
 
-def with_(part: str) -> Any:
+def with_(part: str) -> pytest.MarkDecorator:
     found = [family for family in FAMILIES if getattr(family, part)]
     return pytest.mark.parametrize("family", found, ids=lambda family: family.name)
 

@@ -22,7 +22,7 @@ class Sent:
     """A request. `place`: of the odd event in its body; None: it is alone."""
 
     path: str = "/events"
-    headers: Mapping[str, str | bytes]
+    headers: Mapping[str, str]
     body: bytes
     place: int | None = None
 
@@ -143,5 +143,5 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _header(value: str) -> bytes:
-    return quote_from_bytes(value.encode("utf-8", "surrogatepass")).encode()
+def _header(value: str) -> str:
+    return quote_from_bytes(value.encode("utf-8", "surrogatepass"))

@@ -9,8 +9,8 @@ one key: `{ base64 = "…" }`, `{ repeat = [text, times] }`, `{ gzip = text }`, 
 - `[[delivery]]`: a body that a webhook's sender has signed.
 - `[[wire]]`: bytes on a connection, `send`, and the statuses that come back, `answers`, until it is closed.
 
-What is expected is `status`, and of what is refused a part of the `reason` and the `pointer` of its place. An event
-is expected alike of all ways: `[event.<way>]` says where one of them differs, and `<way> = false` leaves it out.
+What is expected is `status`, and of what is refused a part of the `reason` and the `pointer` of its place. It
+is the same for an event on all ways: `[event.<way>]` says where one differs, and `<way> = false` leaves it out.
 """
 
 import base64
@@ -19,6 +19,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,10 @@ class Family:
     wires: tuple[OddWire, ...]
 
 
-def families(folder: Path = HERE) -> list[Family]:
+@cache
+def families() -> list[Family]:
     """Every family, by name."""
-    return [_family(path) for path in sorted(folder.glob("*.toml"))]
+    return [_family(path) for path in sorted(HERE.glob("*.toml"))]
 
 
 def text_of(spec: Any) -> bytes:
