@@ -19,6 +19,7 @@ import uvicorn
 
 from app.connection import Connection, Shortcuts, Stall
 from app.edge import App
+from app.headers import EVERY
 from app.logs import log
 
 KEEP_ALIVE = 75  # seconds: longer than the proxies before us keep theirs, so that they close first
@@ -53,7 +54,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nothing here asks who the client is
-                headers=[("Collector-Instance", instance)],
+                headers=[("Collector-Instance", instance), *EVERY],
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=max(1, round(graceful_seconds)),
             )

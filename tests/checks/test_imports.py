@@ -84,10 +84,11 @@ stream            | msgspec                        | errors query feed store
 api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | cloudevents errors events formats query
-static            | http                           | errors
-edge              | asyncio msgspec                | auth errors logs metrics body health
+headers           |                                |
+static            | http                           | errors headers
+edge              | asyncio msgspec                | auth errors headers logs metrics body health
 connection        | asyncio http                   | metrics health edge
-server            | asyncio http                   | logs edge connection
+server            | asyncio http                   | headers logs edge connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      auth keyring cache replicas store store.choice spool drain \
                                                      health hooks.declared hooks.lane notify worker ingest pages \
