@@ -16,7 +16,8 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic redis                 | hooks.declared tokens
+settings          | pydantic                       | hooks.declared tokens urls
+urls              | redis                          |
 tokens            | msgspec                        |
 bucket            |                                |
 restricted        |                                | events query store
@@ -51,7 +52,7 @@ store.reader      | asyncio msgspec sql            | errors events query store s
                                                      store.rollup
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
                                                      store.keep store.session store.reader store.lead \
-                                                     store.letters migrations
+                                                     store.letters migrations urls
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
                                                      store.faults store.fold store.rollup store.reader \
                                                      store.lead store.letters migrations

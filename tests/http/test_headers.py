@@ -24,7 +24,8 @@ NEVER = {"server", "x-powered-by", "via", "set-cookie"}
 SHARED = ("public", "must-revalidate", "s-maxage", "max-age")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HEADLESS = (
-    "--headless --no-sandbox --disable-gpu --enable-logging=stderr --dump-dom --virtual-time-budget=20000".split()
+    *("--headless", "--no-sandbox", "--disable-gpu"),
+    *("--enable-logging=stderr", "--dump-dom", "--virtual-time-budget=20000"),
 )
 
 SLOW = credential("*", rate=0.001, burst=1)
