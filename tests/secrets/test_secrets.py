@@ -33,14 +33,14 @@ def test_every_form_of_a_canary_is_found() -> None:
         text = b"x" * before + canary.text.encode() + b"xyz"
         assert canary.found_in(b64encode(text))
         assert canary.found_in(text.hex().encode())
-    for text in (
+    for shown in (
         quote(canary.text),
         canary.text.upper(),
         repr(canary.text),
         canary.text[::-1],
         f"a?b={canary.text}",
     ):
-        assert canary.found_in(text.encode())
+        assert canary.found_in(shown.encode())
     assert not canary.found_in(Canary("b").text.encode())
     assert leaks([canary], {"there": canary.text.encode()}) == ["a in there: plain"]
 
