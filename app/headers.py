@@ -17,11 +17,17 @@ _SOURCES = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-PAGE = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _SOURCES.items()),
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+_TEXT_ALONE = {"require-trusted-types-for": "'script'"}  # the browser itself refuses to make markup of a text
 
 # Of what was read and says nothing else of caches: some would keep it, a 404 or a 410 too (RFC 9111, 4.2.2).
 UNSAID = (b"cache-control", b"no-store")
+
+
+def of_page(*, makes_markup: bool) -> dict[str, str]:
+    """The headers of a page's files. `makes_markup`: its scripts do so of texts, as Swagger UI's do."""
+    policy = _SOURCES if makes_markup else _SOURCES | _TEXT_ALONE
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }

@@ -6,7 +6,7 @@ from pathlib import Path
 from starlette.responses import Response
 
 from app.errors import NotFound
-from app.headers import PAGE
+from app.headers import of_page
 
 _ROOT = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
@@ -18,7 +18,8 @@ def static(name: str) -> Response:
         body = _files()[name]
     except KeyError:
         raise NotFound from None
-    return Response(body, headers={"Content-Type": _TYPES[Path(name).suffix], **PAGE})
+    policy = of_page(makes_markup=name.startswith("docs/"))
+    return Response(body, headers={"Content-Type": _TYPES[Path(name).suffix], **policy})
 
 
 @cache
