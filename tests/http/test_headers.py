@@ -120,7 +120,7 @@ async def test_a_process_whose_database_is_away_says_it(command: str) -> None:
     if command == "serve":
         paths |= {"/events": 503, "/events/1": 503, "/sources": 503, "/events/stats": 503, "/events/stream": 503}
     with CollectorProcess(env=nowhere, command=command) as process:
-        await process.wait_until_healthy()
+        await process.wait_until_healthy(60)
         for path, expected in paths.items():
             status, headers = await head(process.port, request("GET", path))
             assert (path, status) == (path, expected)
@@ -132,7 +132,7 @@ async def test_a_process_whose_database_is_away_says_it(command: str) -> None:
 
 async def test_the_answer_of_a_bug_says_it(tmp_path: Path) -> None:
     with CollectorProcess(env=sqlite_at(tmp_path), module="tests.secrets.buggy") as process:
-        await process.wait_until_ready()
+        await process.wait_until_ready(60)
         status, headers = await head(process.port, request("GET", "/sources"))
         assert status == 500
         agrees(headers, reads=True)
