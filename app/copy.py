@@ -96,7 +96,8 @@ def _pages(client: httpx.Client, source: End) -> Iterator[list[msgspec.Raw]]:
         if not events:
             return
         yield events
-        url = url.join(answer.links["next"]["url"])
+        # Its path alone: the token goes to nobody whom an answer names.
+        url = url.copy_with(raw_path=url.join(answer.links["next"]["url"]).raw_path)
 
 
 def _parts(page: Sequence[msgspec.Raw]) -> Iterator[list[bytes]]:
@@ -137,7 +138,8 @@ def _asked(client: httpx.Client, request: httpx.Request) -> httpx.Response:
         else:
             if answer.is_success:
                 return answer
-            reason = f"{request.method} {request.url} was answered {answer.status_code}: {answer.text[:500]}"
+            where = request.url.copy_with(userinfo=b"")  # which may be a password
+            reason = f"{request.method} {where} was answered {answer.status_code}: {answer.text[:500]}"
             if answer.status_code not in AWAY:
                 raise CopyError(reason)
         if time.monotonic() > until:

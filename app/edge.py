@@ -13,6 +13,7 @@ import msgspec
 from app.auth import GRANT, NOBODY, Access, Grant, needed
 from app.body import ClientGone
 from app.errors import BadParameter, Draining, HeadersTooLarge, Internal, Problem, Unavailable
+from app.headers import UNSAID
 from app.health import Readiness
 from app.logs import Refusals, log
 from app.metrics import Metrics
@@ -49,6 +50,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+            if self.scope["method"] == "GET" and not any(name.lower() == UNSAID[0] for name, _ in headers):
+                headers.append(UNSAID)
             if self.readiness.draining:
                 headers.append((b"connection", b"close"))
         await self.send(message)

@@ -26,7 +26,8 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
     ]
     people = style == "console" or (style == "auto" and sys.stderr.isatty())
     tail: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(pad_event_to=24)]
+        # A plain traceback: one that shows what the variables hold would show tokens and passwords.
+        [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=structlog.dev.plain_traceback)]
         if people
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -20,6 +20,7 @@ import uvicorn
 from app.connection import Connection, Stall
 from app.crowd import Crowd
 from app.edge import App
+from app.headers import EVERY
 from app.logs import log
 from app.shortcuts import Shortcuts
 
@@ -55,7 +56,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nothing here asks who the client is
-                headers=[("Collector-Instance", instance)],
+                headers=[("Collector-Instance", instance), *EVERY],
                 timeout_graceful_shutdown=max(1, round(graceful_seconds)),
             )
         )

@@ -12,7 +12,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -26,9 +26,8 @@ from pydantic_settings import (
 )
 
 from app.tokens import TokensError, read_file, read_tokens
+from app.urls import postgres_fault, redis_fault
 
-SECRETS = ("postgres_connection_string", "postgres_password", "redis_url", "spool_url", "hooks")
-NEVER_SHOWN = (*SECRETS, "tokens")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -144,18 +143,12 @@ class Settings(BaseSettings):
     @field_validator("postgres_connection_string")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        # Cut by hand: what a URL parser complains about, it quotes.
-        scheme = "postgres" if value is None else value.get_secret_value().partition("://")[0]
-        if scheme.lower() not in ("postgres", "postgresql"):
-            raise ValueError("must begin with postgres:// or postgresql://")
-        return value
+        return _unless(postgres_fault, value)
 
     @field_validator("redis_url", "spool_url")
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_redis_url(value.get_secret_value()):
-            raise ValueError("must be like redis://user:password@host:6379/0, rediss://host or unix:///path")
-        return value
+        return _unless(redis_fault, value)
 
     @field_validator("hooks", mode="before")
     @classmethod
@@ -234,6 +227,19 @@ class Serving(Settings):
         return self
 
 
+# By their type, so that none can be forgotten. Each of SECRETS may be in a file; TOKENS_FILE is a setting itself.
+NEVER_SHOWN = frozenset(
+    name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+)
+SECRETS = tuple(sorted(name for name in NEVER_SHOWN if f"{name}_file" not in Settings.model_fields))
+
+
+def _unless(fault: Callable[[str], str | None], value: SecretStr | None) -> SecretStr | None:
+    if value is not None and (wrong := fault(value.get_secret_value())):
+        raise ValueError(wrong)
+    return value
+
+
 def _declared(read: Callable[[], object]) -> None:
     try:
         read()
@@ -246,21 +252,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _is_redis_url(url: str) -> bool:
-    from redis.asyncio import ConnectionPool  # noqa: PLC0415 - only who has a Redis waits for its client to load
-
-    scheme, _, rest = url.partition("://")
-    path = rest.partition("?")[0].partition("/")[2]
-    if scheme != "unix" and path and not path.isdecimal():
-        return False  # the client would take database 0
-    try:
-        # Made, not connected: an option that there is not shows only now.
-        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # it has no types
-    except (ValueError, TypeError):
-        return False
-    return True
 
 
 class _SecretFiles(EnvSettingsSource):

@@ -1,4 +1,4 @@
-"""The files of the pages, from memory: read at the first request, sent with a strict content policy."""
+"""The files of the pages, from memory: read at the first request."""
 
 from functools import cache
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 from starlette.responses import Response
 
 from app.errors import NotFound
+from app.headers import of_page
 
 _ROOT = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
-# Swagger UI sets styles from its script; scripts come from our own files alone.
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 def static(name: str) -> Response:
@@ -19,13 +18,8 @@ def static(name: str) -> Response:
         body = _files()[name]
     except KeyError:
         raise NotFound from None
-    headers = {
-        "Content-Type": _TYPES[Path(name).suffix],
-        "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-cache",
-    }
-    return Response(body, headers=headers)
+    policy = of_page(makes_markup=name.startswith("docs/"))
+    return Response(body, headers={"Content-Type": _TYPES[Path(name).suffix], **policy})
 
 
 @cache

@@ -64,7 +64,10 @@ def address(text: str) -> str:
     """The URL of a collector. Raises typer.BadParameter."""
     found = urlsplit(text)
     if found.scheme not in ("http", "https") or not found.hostname or found.query or found.fragment:
-        raise typer.BadParameter(f"{text} is no URL of a collector: http://host:port")
+        raise typer.BadParameter("the URL of a collector is like http://host:port")
+    if "@" in found.netloc:
+        # Nor repeated: it is written into the ledger and the report.
+        raise typer.BadParameter("the URL of a collector has no user nor password: see --token-file")
     return text.rstrip("/")
 
 

@@ -16,6 +16,7 @@ from app.store.lead import SETTINGS as LEADING
 from app.store.lead import SessionLeader
 from app.store.letters import SqlLetters
 from app.store.reader import SqlReader
+from app.urls import bears_password
 
 CONNECT_SECONDS = 1.5
 CHECK_SECONDS = 1.0
@@ -89,7 +90,7 @@ class PostgresStore:
         self, dsn: str, *, password: str | None, pool_size: int, on_unreplicated: Callable[[], None]
     ) -> None:
         self._dsn = dsn
-        self._password = password
+        self._password = None if bears_password(dsn) else password  # which the driver would take instead
         self._engine = self._reading(pool_size)
         self.reader = SqlReader(self._engine, explain)
         preparations = (session.for_receipts, session.for_times, session.for_digests, session.for_staging)
@@ -204,7 +205,9 @@ class PostgresStore:
         from app.migrations import upgrade  # noqa: PLC0415 - Alembic is for those who migrate
 
         engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=lambda: self.connect({"application_name": "collector migrate"})
+            "postgresql+asyncpg://",
+            async_creator=lambda: self.connect({"application_name": "collector migrate"}),
+            hide_parameters=True,
         )
         try:
             await upgrade(engine)
@@ -241,6 +244,7 @@ class PostgresStore:
             pool_timeout=2,
             pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
+            hide_parameters=True,  # from errors, and so from the log
         )
 
 

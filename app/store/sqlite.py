@@ -289,6 +289,7 @@ def _engine(path: Path, size: int, *, query_only: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=2,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -16,7 +16,8 @@ app               |                                |
 __main__          |                                | cli
 about             |                                |
 errors            | msgspec                        |
-settings          | pydantic redis                 | hooks.declared tokens
+settings          | pydantic                       | hooks.declared tokens urls
+urls              | redis                          |
 tokens            | msgspec                        |
 bucket            |                                |
 restricted        |                                | events query store
@@ -51,7 +52,7 @@ store.reader      | asyncio msgspec sql            | errors events query store s
                                                      store.rollup
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
                                                      store.keep store.session store.reader store.lead \
-                                                     store.letters migrations
+                                                     store.letters migrations urls
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
                                                      store.faults store.fold store.rollup store.reader \
                                                      store.lead store.letters migrations
@@ -84,15 +85,16 @@ stream            | msgspec                        | errors query feed store
 api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | cloudevents errors events formats query
-static            | http                           | errors
-edge              | asyncio msgspec                | auth errors logs metrics body health
+headers           |                                |
+static            | http                           | errors headers
+edge              | asyncio msgspec                | auth errors headers logs metrics body health
 shortcuts         | asyncio http                   | errors logs metrics health edge
 deadlines         | asyncio                        | body
 crowd             | asyncio                        | logs deadlines
 files             |                                |
 guarded           | asyncio http                   | errors edge shortcuts deadlines crowd
 connection        | asyncio http                   | edge shortcuts deadlines crowd guarded
-server            | asyncio http                   | logs edge shortcuts crowd connection
+server            | asyncio http                   | headers logs edge shortcuts crowd connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      auth keyring cache replicas store store.choice spool drain \
                                                      health hooks.declared hooks.lane notify worker ingest pages \

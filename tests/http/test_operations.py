@@ -119,9 +119,6 @@ def test_a_page_loads_nothing_from_another_host(client: httpx.Client, page: str)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     own = {urlsplit(urljoin(str(answer.url), reference)).hostname for reference in references(answer.text)}
     assert own <= {answer.url.host, None}
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'self'" in policy
-    assert "http" not in policy
 
 
 def references(page: str) -> list[str]:

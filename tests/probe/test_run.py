@@ -246,7 +246,7 @@ async def test_a_read_that_does_not_show_what_was_acknowledged_before_is_stale(
     ("words", "says"),
     [
         ([], "Missing argument"),
-        (["nonsense"], "nonsense is no URL of a collector"),
+        (["nonsense"], "the URL of a collector is like http://host:port"),
         (["http://x", "--for", "3"], "a duration is like"),
         (["http://x", "--for", "0s"], "a duration is like"),
         (["http://x", "--rate", "0"], "'--rate'"),
