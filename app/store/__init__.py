@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from app.query import Filter, PageQuery, StatsQuery
 # that the release before this one stays in service while a migration runs.
 CODE = 1
 ALL = Filter()  # matches everything
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +103,12 @@ class Letter:
     event_id: str
     reason: str
     body: bytes
+
+    @property
+    def received_at(self) -> datetime:
+        """When its entry was added to the spool, whose clock its id begins with, in milliseconds."""
+        milliseconds = self.id.partition("-")[0]
+        return _EPOCH + timedelta(milliseconds=int(milliseconds)) if milliseconds.isdecimal() else self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,9 @@ async def _nothing() -> None:
 class SqlPurger:
     """`ask` reads, `delete` forgets a portion of at most `step` events, `end` is called after the last of them."""
 
-    def __init__(self, ask: Ask, delete: Delete, step: int, *, end: Callable[[], Awaitable[None]] = _nothing) -> None:
+    def __init__(
+        self, ask: Ask, delete: Delete, step: int, *, end: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
         self._ask = ask
         self._delete = delete
         self._step = step
@@ -93,14 +95,14 @@ def _looked_at(doomed: Doomed, after: int, limit: int, *columns: Any) -> Select[
 
 
 def delete(connection: sqlite3.Connection, portion: Portion) -> int:
-    """SQLite: forget a portion, overwritten by zeros; how many there were. In PostgreSQL it is a function's work."""
+    """SQLite: forget a portion, overwritten by zeros; how many there were. PostgreSQL has a function for it."""
     connection.execute("PRAGMA secure_delete = ON")
     try:
         connection.execute("BEGIN IMMEDIATE")
         (rolled,) = connection.execute("SELECT rolled_through FROM log_state").fetchone()
         here = ", ".join("?" * len(portion.seqs))
         gone = connection.execute(
-            f"SELECT seq / {DAY}, source, min(time), max(time), count(*), sum(seq <= ?) FROM events "  # noqa: S608
+            f"SELECT seq / {DAY}, source, min(time), max(time), count(*), sum(seq <= ?) FROM events "
             f"WHERE seq IN ({here}) GROUP BY 1, 2",
             (rolled, *portion.seqs),
         ).fetchall()
@@ -108,7 +110,7 @@ def delete(connection: sqlite3.Connection, portion: Portion) -> int:
         connection.executemany("DELETE FROM event_ids WHERE key = ? AND seq = ?", identities)
         connection.executemany("DELETE FROM events WHERE seq = ?", [(seq,) for seq in portion.seqs])
         for day, source, first, last, _, summed in gone:
-            _take_off(connection, (day, source), first, last, summed, rolled)
+            _take_off(connection, (day, source), (first, last, summed), rolled)
         connection.execute("COMMIT")
     finally:
         connection.execute("PRAGMA secure_delete = OFF")
@@ -116,7 +118,7 @@ def delete(connection: sqlite3.Connection, portion: Portion) -> int:
 
 
 def let_go(connection: sqlite3.Connection) -> None:
-    """SQLite: empty the write-ahead log, in which pages from before a deletion may stand, unless it is being read."""
+    """SQLite: empty the write-ahead log, which may hold pages from before a deletion, unless somebody reads it."""
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout = 0")
     try:
@@ -126,10 +128,11 @@ def let_go(connection: sqlite3.Connection) -> None:
 
 
 def _take_off(
-    connection: sqlite3.Connection, which: tuple[int, str], first: int, last: int, summed: int, rolled: int
+    connection: sqlite3.Connection, which: tuple[int, str], gone: tuple[int, int, int], rolled: int
 ) -> None:
     """Correct what a source's day comes to. Few rows that are left are read; among many, the one that is next by
-    time is near."""
+    time is near. `gone`: their first and last moment, and how many of them were summed up."""
+    first, last, summed = gone
     found = connection.execute(
         "UPDATE source_rollup SET events = events - ? WHERE day = ? AND source = ? "
         "RETURNING events, first_seen, last_seen",

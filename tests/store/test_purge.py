@@ -1,4 +1,4 @@
-"""Purges: exactly what was shown goes, in steps, with its identities and its sums; nothing else, whoever writes."""
+"""Purges: exactly what was shown goes, in steps, with its identities and its sums, and nothing else."""
 
 import asyncio
 import random
