@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.about import NAME
 from app.auth import Access, Grant
 from app.errors import BadParameter, Draining, Forbidden, Internal, NotShown, Problem
 from app.events import MAX_TEXT, Event, Parser, Sent, uuid7
@@ -25,7 +26,7 @@ from app.metrics import Metrics
 from app.query import Filter, PurgeQuery, covered
 from app.store import Doomed, Letter, Store
 
-SOURCE = "collector"  # of the events that say who purged what
+SOURCE = NAME  # of the events that say who purged what
 MAX_SOURCES = 1000  # that one purge may be of: each of them is shown
 LETTERS = 100  # dead letters looked at at once
 TELL_EVERY = 1.0  # seconds
@@ -193,6 +194,7 @@ class Erasure:
         """Why it did not come to its end, if it did not."""
         try:
             await self._carry_out(run)
+            await self._store.purger.end()
         except Problem as problem:
             return problem
         except asyncio.CancelledError:
@@ -217,7 +219,6 @@ class Erasure:
             self._may_go_on(run)
             await self._store.letters.remove([letter.id for letter in page])
             run.dead_letters += len(page)
-        await purger.end()
 
     def _may_go_on(self, run: Run) -> None:
         if self._leaving:

@@ -116,7 +116,7 @@ class PostgresStore:
         self._roller = Held(lambda: self.connect(_ROLLING))
         self._forgetter = Held(lambda: self.connect(_FORGETTING, session.for_receipts, session.for_digests))
         self._forgetting = asyncio.Lock()
-        self.purger = SqlPurger(self.reader.ask, self._forget, FORGET_STEP)
+        self.purger = SqlPurger(self.reader.ask, self._forget, FORGET_STEP, end=self._rest)
         self._asking = asyncio.Lock()
         self.letters = SqlLetters(self._reading(1, session.for_receipts), explain)
 
@@ -247,6 +247,12 @@ class PostgresStore:
             self._forgetter.drop()
             raise explain(error) or error from error
         return int(count)
+
+    async def _rest(self) -> None:
+        """Let go of the connections that only a purge needs."""
+        async with self._forgetting:
+            self._forgetter.drop()
+        await self.letters.close()
 
     async def _ask(self, question: str) -> asyncpg.Record:
         try:

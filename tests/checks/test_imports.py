@@ -82,7 +82,7 @@ hooks.reading     | msgspec                        | errors events formats hooks
 hooks.lane        |                                | errors body edge ingest hooks.declared hooks.reading
 pages             | asyncio msgspec                | auth errors cache events formats query store edge connection
 stream            | msgspec                        | errors query feed store
-erasure           | asyncio msgspec                | auth errors events logs metrics query store
+erasure           | asyncio msgspec                | about auth errors events logs metrics query store
 admin             | http msgspec                   | auth errors erasure formats openapi query
 api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
