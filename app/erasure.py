@@ -61,7 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many have gone so far; in the end `state` is not `under_way`, and `problem` says why it failed."""
+    """How many have gone so far, without a step of which it is not known; in the end `state` is not `under_way`, and `problem` says why it failed."""
 
     purge: str
     state: Literal["under_way", "succeeded", "failed"]
@@ -217,7 +217,8 @@ class Erasure:
                 after = portion.reached
         async for page in self._letters(run.asked, run.grant, run.shown):
             self._may_go_on(run)
-            await self._store.letters.remove([letter.id for letter in page])
+            if page:
+                await self._store.letters.remove([letter.id for letter in page])
             run.dead_letters += len(page)
 
     def _may_go_on(self, run: Run) -> None:

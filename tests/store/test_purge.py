@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from app.errors import Unavailable
 from app.query import Filter, PageQuery
-from app.store import Doomed, SourceSummary, postgres, purge, sqlite
+from app.store import Doomed, Letter, SourceSummary, postgres, purge, sqlite
 from app.store.keep import ORDER_LOCK
 from app.store.reader import SqlReader
 from tests.store.bases import DAY, AnyStore, Base, PostgresBase, SqliteBase, postgres_store
@@ -249,6 +250,9 @@ async def test_nothing_of_it_stays_in_the_file(sqlite_base: SqliteBase) -> None:
     await store.keep(forgotten, strict=False)
     await store.keep([event("1", source="s", data="it stays")], strict=False)
     assert sum(written(sqlite_base.path).values()) > 0
+    letter = Letter(id="1-0/0", at=EVER, source="old", event_id=CANARY, reason="no", body=CANARY.encode() * 900)
+    await store.letters.add([letter, replace(letter, id="2-0/0", body=b"", event_id="")])
+    await store.letters.remove([letter.id])
     assert await purged(store, await doomed_of(store)) == 3
     await store.purger.end()
     assert set(written(sqlite_base.path).values()) == {0}
