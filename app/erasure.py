@@ -61,7 +61,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many have gone so far, without a step of which it is not known; in the end `state` is not `under_way`, and `problem` says why it failed."""
+    """How many have gone so far, without a step of which it is not known; in the end `state` is not `under_way`,
+    and `problem` says why it failed."""
 
     purge: str
     state: Literal["under_way", "succeeded", "failed"]
