@@ -143,6 +143,21 @@ async def test_the_sums_are_exact_after_every_step(
     assert sums == 0
 
 
+async def test_only_what_was_summed_up_is_taken_off_the_sums(
+    log: AnyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (postgres, sqlite):
+        monkeypatch.setattr(module, "ROLL_STEP", 3)
+    seqs = [one.seq for one in await log.keep([event(f"{n}", source="old") for n in range(6)], strict=False)]
+    assert await log.roll_up()
+    # One that stays among the sums, two that go, and after them one that goes and two that stay.
+    doomed = Doomed(source="old", before=EVER, through=seqs[3])
+    assert await log.purger.delete(await log.purger.portion(doomed, seqs[0])) == 3
+    assert [one.events for one in await exact(log)] == [3]
+    await log.roll_up()
+    await exact(log)
+
+
 async def test_retention_and_a_purge_may_meet(new_base: Base, log: AnyStore) -> None:
     seqs = await old_days(new_base, random.Random(3))
     await log.keep([event("1", source="s")], strict=False)
