@@ -25,6 +25,7 @@ from app.tokens import Scope, Token
 GRANT = "collector.grant"  # in the scope: what whoever asks may do
 OPEN = frozenset(("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/ready", "/metrics"))
 OPEN_BELOW = "/docs/"
+ADMIN = frozenset(("/purge",))
 SIGNED_BELOW = "/hooks/"  # who sends a webhook proves it by a signature
 _SCHEME = b"bearer "
 _EVERY_SOURCE = "*"
@@ -41,6 +42,7 @@ class Grant:
 
     scopes: frozenset[Scope]
     sources: tuple[str, ...] | None = None
+    name: str | None = None  # whose token it is
     expires: float = math.inf  # seconds of the Unix clock
     bucket: Bucket | None = None
     view: bytes = field(init=False)  # before the key of a page that hangs on what may be seen
@@ -84,10 +86,15 @@ class Access(Protocol):
 
 
 class OpenAccess:
-    """Where there are no tokens."""
+    """Where there are no tokens. What has to be on record under somebody's name is for nobody there, on loopback
+    neither: behind a proxy on the same machine that is everybody."""
 
     def grant(self, authorization: bytes | None, scope: Scope) -> Grant:  # noqa: ARG002 - it is nobody's business
-        """Anything."""
+        """Anything else. Raises Forbidden."""
+        if scope == "admin":
+            raise Forbidden(
+                "this takes a token of the scope admin, and this collector has no tokens: see TOKENS_FILE"
+            )
         return ANYONE
 
     def holds(self, grant: Grant) -> bool:  # noqa: ARG002
@@ -140,6 +147,7 @@ def _grant_of(token: Token) -> Grant:
     return Grant(
         scopes=frozenset(token.scopes),
         sources=None if _EVERY_SOURCE in token.sources else token.sources,
+        name=token.name,
         expires=math.inf if token.expires is None else token.expires.timestamp(),
         bucket=None if token.rate is None else Bucket(token.rate, token.burst or max(1.0, token.rate)),
     )
@@ -149,4 +157,6 @@ def needed(method: str, path: str) -> Scope | None:
     """The scope that a request needs; None: no token."""
     if path in OPEN or path.startswith(OPEN_BELOW) or (method == "POST" and path.startswith(SIGNED_BELOW)):
         return None
+    if path in ADMIN:
+        return "admin"
     return "read" if method in ("GET", "HEAD") else "write"

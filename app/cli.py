@@ -25,6 +25,8 @@ commands:
              put such a file in the place of the embedded database; the collector has to be stopped
   copy FROM TO [--from-token-file FILE] [--to-token-file FILE]
              copy every event of the collector at one URL into the one at another, ids kept; may be repeated
+  purge --source PATTERN --before TIME [--url URL] [--token-file FILE] [--yes]
+             show which events would be deleted before their time, ask, and delete them
   probe      load a collector, remember what it promised, read everything back, and judge
   probe verify
              audit the events of an earlier probe
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(NAME, VERSION)
         sys.exit(0)
     name, *options = words
-    without_settings = {"probe": _probe, "token": _token, "copy": _copy}
+    without_settings = {"probe": _probe, "token": _token, "copy": _copy, "purge": _purge}
     if name in without_settings:
         sys.exit(without_settings[name](options))
     if name in ("backup", "restore"):
@@ -159,6 +161,12 @@ def _token(words: Sequence[str]) -> int:
     from app.mint import mint  # noqa: PLC0415
 
     return mint(words[1:], print, lambda line: print(line, file=sys.stderr))
+
+
+def _purge(words: Sequence[str]) -> int:
+    from app.purge import asking, purge  # noqa: PLC0415
+
+    return purge(words, print, asking())
 
 
 def _probe(words: Sequence[str]) -> int:

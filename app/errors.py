@@ -129,6 +129,12 @@ class Conflict(Problem):
     status = 409
 
 
+class NotShown(Problem):
+    """What is to be purged was not shown like this: look first, and confirm that."""
+
+    status = 409
+
+
 class CursorGone(Problem):
     """The cursor is from before what retention kept."""
 

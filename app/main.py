@@ -21,7 +21,8 @@ from app.connection import Stall
 from app.crowd import Crowd
 from app.deadlines import Deadlines
 from app.edge import App, Edge, RequestIds
-from app.errors import Unavailable
+from app.erasure import Erasure
+from app.errors import Invalid, Unavailable
 from app.events import Event
 from app.feed import Feed
 from app.files import room
@@ -77,8 +78,9 @@ class Collector:
         self.spooler = (
             self._grouped(self.spool.append, max_items=SPOOL_ITEMS, max_bytes=SPOOL_BYTES) if self.spool else None
         )
+        self.erasure = self._erasure()
         services = self._services()
-        rest: App = rest_app(services)
+        rest: App = rest_app(services, self.erasure)
         ingest, pages = self._ingest(), self._page_lane(services, rest)
         ids = RequestIds(secrets.token_hex(4))
         verbose = settings.log_level == "debug"
@@ -122,11 +124,13 @@ class Collector:
     def leave(self) -> None:
         """Say so: not ready, streams end, connections close after their answer."""
         self.readiness.draining = True
+        self.erasure.leave()
         self.feed.close()
 
     async def stop(self) -> bool:
         """Flush what waits, then let go of the database; False: out of time. Called when no request is left."""
         self.feed.close()
+        await self.erasure.stop()
         self.writer.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -202,6 +206,23 @@ class Collector:
             ("POST", f"/hooks/{hook.name}"): HookLane(hook, ingest=ingest, bodies=self.bodies)
             for hook in declared(self._settings.hooks.get_secret_value())
         }
+
+    def _erasure(self) -> Erasure:
+        spool = self.spool
+        return Erasure(
+            self.store,
+            access=self.access,
+            post=self._post,
+            metrics=self.metrics,
+            spooled=lambda: None if spool is None or spool.waiting is None else spool.waiting.events,
+        )
+
+    async def _post(self, event: Event) -> None:
+        """Keep an event of our own. Raises Unavailable."""
+        (kept,) = await self.writer.submit([event], size=len(event.data or ""))
+        if kept.state != "new":
+            raise Invalid(kept.reason or "the log does not take the event that says so")
+        self.metrics.kept(event.source)
 
     def _page_lane(self, services: Services, exports: App) -> PageLane:
         return PageLane(

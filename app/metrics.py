@@ -38,6 +38,9 @@ class Metrics:
         self.label_overflow = Counter(
             "collector_label_overflow", "Events whose source counts as _other.", registry=registry
         )
+        self.purged = Counter(
+            "collector_purged", "Events deleted because somebody asked for it.", registry=registry
+        )
         self.unreplicated = Counter(
             "collector_commit_unreplicated", "Commits that no synchronous standby confirmed.", registry=registry
         )

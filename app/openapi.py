@@ -110,9 +110,25 @@ def spooled() -> Schema:
     return _described(Spooled)
 
 
+def described(struct: type[msgspec.Struct]) -> Schema:
+    """The schema of what we say, all of it in one place."""
+    _, parts = msgspec.json.schema_components([struct], ref_template="{name}")
+
+    def whole(part: Any) -> Any:
+        if isinstance(part, list):
+            return [whole(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if name := part.get("$ref"):
+            return whole(parts[name])
+        return {key: whole(value) for key, value in part.items()}
+
+    found: Schema = whole(parts[struct.__name__])
+    return found
+
+
 def _described(struct: type[msgspec.Struct]) -> Schema:
-    _, parts = msgspec.json.schema_components([struct])
-    event: Schema = parts[struct.__name__]
+    event = described(struct)
     event["properties"]["data"] = {"description": "As it was sent."}
     return event
 
@@ -198,13 +214,15 @@ EXPORTS = (NDJSON, CSV)
 SCHEMES: Schema = {
     "token": {"type": "http", "scheme": "bearer", "description": "As `collector token new` prints it."}
 }
-WITH_OR_WITHOUT: list[Schema] = [{"token": []}, {}]  # a collector without tokens asks for none
+WITH: list[Schema] = [{"token": []}]
+WITH_OR_WITHOUT: list[Schema] = [*WITH, {}]  # a collector without tokens asks for none
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
     many = {"type": "array", "items": one.schema, "maxItems": MAX_REPEATED}
     schema = many if one.repeatable else one.schema
-    return {"name": one.name, "in": "query", "description": one.about, "schema": schema}
+    found = {"name": one.name, "in": "query", "description": one.about, "schema": schema}
+    return found | ({"required": True} if one.required else {})
 
 
 IDEMPOTENCY_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!#-~]+$"}

@@ -69,6 +69,14 @@ class StatsQuery:
     until: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PurgeQuery:
+    """Events to be forgotten: of these sources, as in Filter, and received before that moment."""
+
+    sources: tuple[str, ...]
+    before: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """How a parameter reads in the documentation."""
@@ -77,6 +85,7 @@ class Parameter:
     about: str
     schema: dict[str, object]
     repeatable: bool = False
+    required: bool = False
 
 
 _TEXT: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE}
@@ -109,6 +118,14 @@ PAGING = (
 STATS = (
     Parameter("by", "`source`, `action`, or both with a comma; absent: one series.", {"type": "string"}),
     Parameter("step", "Width of a bucket: `30s`, `5m`, `1h`. Absent: about 60 buckets.", {"type": "string"}),
+)
+
+PURGE = (
+    Parameter("source", _SOURCE, _TEXT, repeatable=True, required=True),
+    Parameter("before", "Received before: RFC 3339, or how long ago: `30d`, `0s`.", _TEXT, required=True),
+)
+CONFIRM = Parameter(
+    "confirm", "What a GET with the same parameters gave, whose `before` is a moment.", _TEXT, required=True
 )
 
 Items = Iterable[tuple[str, str]]
@@ -155,6 +172,19 @@ def sources_query(items: Items) -> Filter:
     sources, data, rest = _read(items)
     _nothing_left(rest | {f"data.{'.'.join(path)}": text for path, text in data})
     return _counted(Filter(sources=sources))
+
+
+def purge_query(items: Items, now: Callable[[], datetime], *, confirmed: bool) -> tuple[PurgeQuery, str]:
+    """What is to be forgotten, and the confirmation, empty unless it is `confirmed`. Raises BadParameter."""
+    sources, data, rest = _read(items)
+    before = _instant("before", rest.pop("before", None), now())
+    confirm = rest.pop("confirm", "") if confirmed else ""
+    _nothing_left(rest | {f"data.{'.'.join(path)}": text for path, text in data})
+    if not sources or before is None:
+        raise BadParameter("source and before say what is to be forgotten: both are needed")
+    if confirmed and not confirm:
+        raise BadParameter("confirm is needed: a GET with the same parameters shows what would go, and gives it")
+    return PurgeQuery(sources=sources, before=before), confirm
 
 
 def no_query(items: Items) -> None:

@@ -11,8 +11,10 @@ from starlette.routing import Match, Route
 
 from app import openapi
 from app.about import NAME, VERSION
+from app.admin import purges
 from app.api import Services, operations, routes
 from app.edge import PROBLEM, body_of
+from app.erasure import Erasure
 from app.errors import (
     BadParameter,
     BadSignature,
@@ -33,7 +35,7 @@ from app.errors import (
 )
 
 
-def rest_app(services: Services) -> FastAPI:
+def rest_app(services: Services, erasure: Erasure) -> FastAPI:
     """The application, with its routes and their description."""
     router = routes(services)
     kept = {"anyOf": [openapi.stored(), openapi.RECEIPT]}
@@ -116,6 +118,7 @@ def rest_app(services: Services) -> FastAPI:
         openapi_extra=openapi.in_path("name", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}),
         response_class=Response,
     )
+    purges(router, erasure, services.now)
     app.include_router(router)
     app.openapi = partial(_with_tokens, app.openapi)  # type: ignore[method-assign]  # the way that FastAPI names
     return app
@@ -129,6 +132,8 @@ def _with_tokens(described: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         for operation in operations_.values():
             if "events" in operation["tags"]:
                 operation["security"] = openapi.WITH_OR_WITHOUT
+            if "administration" in operation["tags"]:
+                operation["security"] = openapi.WITH
     return document
 
 

@@ -89,6 +89,8 @@ def test_who_sees_the_same_shares_pages_and_nobody_else_does() -> None:
 def test_without_tokens_anybody_may_do_anything_and_nobody_nothing() -> None:
     access = OpenAccess()
     assert access.grant(None, "write") is access.grant(b"Bearer x", "read") is ANYONE
+    with pytest.raises(Forbidden, match="TOKENS_FILE"):
+        access.grant(None, "admin")
     assert access.holds(ANYONE)
     assert ANYONE.may_write("anything")
     assert not NOBODY.may_write("anything")
@@ -103,6 +105,9 @@ def test_without_tokens_anybody_may_do_anything_and_nobody_nothing() -> None:
         ("POST", "/events", "write"),
         ("PUT", "/sources", "write"),
         ("GET", "/what/is/to/come", "read"),
+        ("GET", "/purge", "admin"),
+        ("POST", "/purge", "admin"),
+        ("DELETE", "/purge", "admin"),
         ("GET", "/docs", None),
         ("GET", "/docs/index.html", None),
         ("GET", "/docsx", "read"),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from app.query import Filter, PageQuery, StatsQuery
 # that the release before this one stays in service while a migration runs.
 CODE = 1
 ALL = Filter()  # matches everything
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +104,66 @@ class Letter:
     reason: str
     body: bytes
 
+    @property
+    def received_at(self) -> datetime:
+        """When its entry was added to the spool, whose clock its id begins with, in milliseconds."""
+        milliseconds = self.id.partition("-")[0]
+        return _EPOCH + timedelta(milliseconds=int(milliseconds)) if milliseconds.isdecimal() else self.at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """Events of one source that were received before a moment and whose numbers go up to `through`.
+
+    There are never more of them than there were when `through` was the last number: new ones are above it.
+    """
+
+    source: str
+    before: datetime
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many events there are, and when the first and the last of them were received."""
+
+    events: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Events to be deleted at once, by number, and the keys that their identities would have.
+
+    `reached` is the position to go on from, None after the last.
+    """
+
+    seqs: list[int]
+    keys: list[bytes]
+    reached: int | None
+
+
+class Purger(Protocol):
+    """What finds events that are to be forgotten, and forgets them. Every method raises Unavailable."""
+
+    async def tally(self, doomed: Doomed) -> Tally | None:
+        """What there is of them; None: nothing."""
+        ...
+
+    async def portion(self, doomed: Doomed, after: int) -> Portion:
+        """The next few of them."""
+        ...
+
+    async def delete(self, portion: Portion) -> int:
+        """Forget them, with their identities and their part in the rollup, in one short transaction that moves the
+        log's version; how many there were."""
+        ...
+
+    async def end(self) -> None:
+        """Leave nothing of them behind that can be helped."""
+        ...
+
 
 class DeadLetters(Protocol):
     """The letters that wait for somebody to look. Every method raises Unavailable."""
@@ -187,6 +248,11 @@ class Store(Protocol):
         """What the spool took and the log did not."""
         ...
 
+    @property
+    def purger(self) -> Purger:
+        """What forgets events before retention does."""
+        ...
+
     def leader(self) -> Leader:
         """A candidate for the lead, which asks for it once it has its turns."""
         ...
@@ -239,6 +305,7 @@ __all__ = [
     "CODE",
     "Count",
     "DeadLetters",
+    "Doomed",
     "Event",
     "Filter",
     "Kept",
@@ -246,12 +313,15 @@ __all__ = [
     "Letter",
     "Page",
     "PageQuery",
+    "Portion",
+    "Purger",
     "Reader",
     "Schema",
     "SourceSummary",
     "StatsQuery",
     "Store",
     "Stored",
+    "Tally",
     "Upkeep",
     "settled",
 ]

@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.errors import Unavailable
 from app.events import Event
-from app.store import Kept, Schema, Upkeep, fold, session
+from app.store import Kept, Portion, Schema, Upkeep, fold, session
 from app.store.commit import DAYS_AHEAD, Committer, Held
 from app.store.faults import explain
 from app.store.keep import ORDER_LOCK
 from app.store.lead import SETTINGS as LEADING
 from app.store.lead import SessionLeader
 from app.store.letters import SqlLetters
+from app.store.purge import SqlPurger
 from app.store.reader import SqlReader
 from app.urls import bears_password
 
@@ -26,6 +27,8 @@ COMMITS_AT_ONCE = 2
 PURGE_STEP = 5_000  # identities deleted in one statement
 ROLL_STEP = 50_000  # rows summed up in one statement: a tenth of a second, of the 10 s it may take
 ROLL_SECONDS = 12.0
+FORGET_STEP = 1_000  # events deleted in one statement: writers wait no longer for it than for a group of events
+FORGET_SECONDS = 6.0
 
 _BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _WRITING = {
@@ -51,6 +54,13 @@ _ROLLING = {
     "application_name": "collector rollup",
     "statement_timeout": "10000",
     "synchronous_commit": "off",
+    "random_page_cost": "1.1",
+    "jit": "off",
+}
+_FORGETTING = {
+    "application_name": "collector purge",
+    "lock_timeout": "3000",
+    "statement_timeout": "5000",
     "random_page_cost": "1.1",
     "jit": "off",
 }
@@ -105,6 +115,9 @@ class PostgresStore:
         self._checker = Held(lambda: self.connect(_CHECKING, session.for_receipts))
         self._versions = Held(lambda: self.connect(_CHECKING))
         self._roller = Held(lambda: self.connect(_ROLLING))
+        self._forgetter = Held(lambda: self.connect(_FORGETTING, session.for_receipts, session.for_digests))
+        self._forgetting = asyncio.Lock()
+        self.purger = SqlPurger(self.reader.ask, self._forget, FORGET_STEP, end=self._rest)
         self._asking = asyncio.Lock()
         self.letters = SqlLetters(self._reading(1, session.for_receipts), explain)
 
@@ -224,7 +237,24 @@ class PostgresStore:
         self._checker.drop()
         self._versions.drop()
         self._roller.drop()
+        self._forgetter.drop()
         await self._engine.dispose()
+        await self.letters.close()
+
+    async def _forget(self, portion: Portion) -> int:
+        try:
+            async with self._forgetting, asyncio.timeout(FORGET_SECONDS):
+                connection = await self._forgetter.get()
+                count = await connection.fetchval("SELECT collector_purge($1, $2)", portion.seqs, portion.keys)
+        except Exception as error:
+            self._forgetter.drop()
+            raise explain(error) or error from error
+        return int(count)
+
+    async def _rest(self) -> None:
+        """Let go of the connections that only a purge needs."""
+        async with self._forgetting:
+            self._forgetter.drop()
         await self.letters.close()
 
     async def _ask(self, question: str) -> asyncpg.Record:

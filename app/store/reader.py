@@ -9,7 +9,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -84,6 +84,12 @@ class SqlReader:
         """The highest number that can be read."""
         async with self._connection() as connection:
             return await _head(connection)
+
+    async def ask(self, question: Select[Any]) -> Sequence[Row[Any]]:
+        """The rows that answer a question of the store's own."""
+        async with self._connection() as connection:
+            found: Sequence[Row[Any]] = (await connection.execute(question)).all()
+            return found
 
     async def sources(self, filter_: Filter = ALL) -> list[SourceSummary]:
         """The sources that match, by name."""

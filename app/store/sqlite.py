@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.errors import Outcome, Unavailable
 from app.events import Event
-from app.store import Kept, Schema, Upkeep, fold, rollup
+from app.store import Kept, Portion, Schema, Upkeep, fold, purge, rollup
 from app.store.expressions import JSON_TEXT, json_text
 from app.store.faults import away, explain
 from app.store.lead import SoleLeader
 from app.store.letters import SqlLetters
+from app.store.purge import SqlPurger
 from app.store.reader import SqlReader
 from app.store.rollup import DAY
 from app.store.tables import micros
@@ -56,6 +57,7 @@ class SqliteStore:
         self._engine = _engine(path, READERS, query_only=True)
         self.reader = SqlReader(self._engine, explain)
         self.letters = SqlLetters(_engine(path, 1, query_only=False), explain)
+        self.purger = SqlPurger(self.reader.ask, self._forget, PURGE_STEP, end=self._let_go)
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
         """Commit a group."""
@@ -147,6 +149,12 @@ class SqliteStore:
             with contextlib.suppress(Unavailable):
                 await self._do(lambda connection: connection.close())
         self._thread.shutdown()
+
+    async def _forget(self, portion: Portion) -> int:
+        return await self._do(lambda connection: purge.delete(connection, portion), writes=True)
+
+    async def _let_go(self) -> None:
+        await self._do(purge.let_go)
 
     async def _do(self, work: Callable[[sqlite3.Connection], Answer], *, writes: bool = False) -> Answer:
         """Run `work` in the writer's thread. Raises Unavailable."""
@@ -298,6 +306,7 @@ def _engine(path: Path, size: int, *, query_only: bool) -> AsyncEngine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
         cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA secure_delete = ON")  # of dead letters that are to be forgotten nothing stays
         cursor.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
         cursor.close()
 

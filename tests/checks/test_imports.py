@@ -48,14 +48,15 @@ store.session     | sql                            | store store.keep store.tabl
 store.lead        | asyncio sql                    | store.faults
 store.letters     | sql                            | errors store store.tables
 store.rollup      | sql                            | store.tables
+store.purge       | sql                            | events store store.rollup store.tables
 store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions \
                                                      store.rollup
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
                                                      store.keep store.session store.reader store.lead \
-                                                     store.letters migrations urls
+                                                     store.letters store.purge migrations urls
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
                                                      store.faults store.fold store.rollup store.reader \
-                                                     store.lead store.letters migrations
+                                                     store.lead store.letters store.purge migrations
 store.choice      |                                | settings store store.postgres store.sqlite
 migrations*       | alembic sql                    | store.tables
 spool_link        | asyncio redis                  |
@@ -82,6 +83,8 @@ hooks.reading     | msgspec                        | errors events formats hooks
 hooks.lane        |                                | errors body edge ingest hooks.declared hooks.reading
 pages             | asyncio msgspec                | auth errors cache events formats query store edge shortcuts
 stream            | msgspec                        | errors query feed store
+erasure           | asyncio msgspec                | about auth errors events logs metrics query store
+admin             | http msgspec                   | auth errors erasure formats openapi query
 api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | cloudevents errors events formats query
@@ -99,15 +102,16 @@ main              | asyncio                        | about errors settings logs 
                                                      auth keyring cache replicas store store.choice spool drain \
                                                      health hooks.declared hooks.lane notify worker ingest pages \
                                                      api rest edge connection server shortcuts crowd \
-                                                     deadlines files
+                                                     deadlines files erasure
 background        | asyncio                        | auth settings logs metrics body feed store.choice drain \
                                                      health replicas worker api rest shortcuts edge main
-rest              | http                           | about errors api openapi edge
+rest              | http                           | about errors admin api erasure openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
 backup            | sql                            | settings store
 mint              |                                | about tokens
 copy              | http msgspec                   |
+purge             | http msgspec                   | about
 probe             |                                |
 probe.schedule    | msgspec                        | query
 probe.ledger      | msgspec                        | probe.schedule
@@ -139,7 +143,7 @@ probe.command     | asyncio msgspec terminal       | about probe probe.client pr
                                                      probe.history probe.html probe.ledger probe.progress \
                                                      probe.report probe.schedule probe.verdict
 cli               |                                | about settings main migrate background letters healthcheck \
-                                                     backup copy mint probe.command
+                                                     backup copy mint purge probe.command
 """
 
 # What the words of the middle column stand for. The rest of the standard library is free to all.

@@ -54,6 +54,7 @@ def test_every_replica_answers_and_what_is_not_public_does_not(stack: Stack) -> 
             "/readyz",
             "/ready",
             "/readyz?verbose",
+            "/purge?source=s&before=0s",
             "/events/../metrics",
         )
         assert {client.get(path).status_code for path in inside} == {404}

@@ -43,9 +43,10 @@ OTHER_SOURCE = credential("theirs*", "mine")
 READS = credential("mine*", scopes=("read",))
 WRITES = credential("mine*", scopes=("write",))
 ADMIN = credential("mine*", scopes=("admin",))
+OTHER_ADMIN = credential("theirs*", scopes=("admin",))
 EXPIRED = credential("mine*", expires=LONG_AGO)
 UNKNOWN = credential("mine*")
-DECLARED = (RIGHT, TWIN, EVERYTHING, OTHER_SOURCE, READS, WRITES, ADMIN, EXPIRED)
+DECLARED = (RIGHT, TWIN, EVERYTHING, OTHER_SOURCE, READS, WRITES, ADMIN, OTHER_ADMIN, EXPIRED)
 
 # What stands in the header, and who that is.
 CREDENTIALS: dict[str, tuple[str | None, str]] = {
@@ -63,7 +64,8 @@ CREDENTIALS: dict[str, tuple[str | None, str]] = {
     "expired": (EXPIRED.bearer, "stranger"),
     "scope read": (READS.bearer, "reader"),
     "scope write": (WRITES.bearer, "writer"),
-    "scope admin": (ADMIN.bearer, "neither"),
+    "scope admin": (ADMIN.bearer, "admin"),
+    "scope admin, other source": (OTHER_ADMIN.bearer, "other admin"),
     "other source": (OTHER_SOURCE.bearer, "other"),
     "right": (RIGHT.bearer, "right"),
     "right, its twin": (TWIN.bearer, "right"),
@@ -119,6 +121,14 @@ ROUTES: dict[str, Route] = {
     "GET /sources": Route("read", 200, 200, gets("/sources")),
     "GET /sources, of it": Route("read", 200, 200, gets(f"/sources?source={MINE}")),
     "GET /events/stream": Route("read", 200, 200, gets(STREAM)),
+    "GET /purge": Route("admin", 200, 200, gets(f"/purge?source={MINE}&before=1d")),
+    "GET /purge, not so": Route("admin", 400, 400, gets("/purge?before=1d")),
+    "GET /purge, deeper": Route("read", 404, 404, gets("/purge/1")),
+    "POST /purge": Route("admin", 409, 409, lambda _: request("POST", "/purge?source=a&before=1d&confirm=1-1-1")),
+    "POST /purge, not shown": Route(
+        "admin", 400, 400, lambda _: request("POST", f"/purge?source={MINE}&before=1d")
+    ),
+    "DELETE /purge": Route("admin", 405, 405, lambda _: request("DELETE", "/purge")),
     "GET /nothing": Route("read", 404, 404, gets("/nothing")),
     "GET /docs/nothing": Route(None, 404, 404, gets("/docs/nothing")),
     "DELETE /events": Route("write", 405, 405, lambda _: request("DELETE", "/events")),
@@ -134,13 +144,16 @@ ROUTES: dict[str, Route] = {
 SHOWS_IT = {name for name, route in ROUTES.items() if (route.needs, route.right) == ("read", 200)}
 
 
+SCOPES = {"reader": "read", "writer": "write", "admin": "admin", "other admin": "admin"}
+
+
 def expected(route: Route, who: str) -> int:
     if route.needs is None:
         return route.right
     if who == "stranger":
         return 401
-    if who in ("reader", "writer", "neither"):
-        return route.right if (who, route.needs) in (("reader", "read"), ("writer", "write")) else 403
+    if who in SCOPES or route.needs == "admin":
+        return route.right if SCOPES.get(who) == route.needs else 403
     return route.other if who == "other" else route.right
 
 

@@ -85,7 +85,7 @@ def _of_route(manifest: Manifest) -> Iterator[str]:
         paths = [match.get("path", {}).get("value", "/") for match in rule.get("matches") or [{}]]
         kinds = [match.get("path", {}).get("type", "PathPrefix") for match in rule.get("matches") or [{}]]
         for path, kind in zip(paths, kinds, strict=True):
-            private = path in ("/metrics", "/healthz", "/readyz")
+            private = path in ("/metrics", "/healthz", "/readyz", "/purge")
             if private or (kind == "PathPrefix" and path == "/"):
                 yield f"it publishes {path} and what is below"
     for parent in manifest["spec"].get("parentRefs") or []:

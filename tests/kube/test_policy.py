@@ -84,6 +84,10 @@ OF_OBJECT: dict[str, Manifest] = {
         "kind": "HTTPRoute",
         "spec": {"rules": [{"matches": [{"path": {"type": "Exact", "value": "/metrics"}}]}]},
     },
+    "it publishes /purge and what is below": {
+        "kind": "HTTPRoute",
+        "spec": {"rules": [{"matches": [{"path": {"type": "Exact", "value": "/purge"}}]}]},
+    },
     "it publishes / and what is below": {"kind": "HTTPRoute", "spec": {"rules": [{}]}},
     "a backend leaves out group, kind, weight": {
         "kind": "HTTPRoute",

@@ -5,9 +5,11 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 
+from app.events import key_of
 from app.store.postgres import PostgresStore
 from app.store.reader import SqlReader
 from app.store.sqlite import SqliteStore
@@ -31,7 +33,7 @@ class Base(Protocol):
         ...
 
     async def put(self, seq: int, id_: str) -> None:
-        """Insert an event with this number, on whatever day that is, and its identity."""
+        """Insert an event of `old` with this number, on whatever day that is, and its identity."""
         ...
 
 
@@ -63,7 +65,7 @@ class SqliteBase:
 
     async def put(self, seq: int, id_: str) -> None:
         await self.rows("INSERT INTO events VALUES (?, ?, ?, 'old', 'put', ?, NULL, NULL)", seq, seq, seq, id_)
-        await self.rows("INSERT INTO event_ids VALUES (?, ?, ?)", id_.encode().zfill(16), b"0" * 16, seq)
+        await self.rows("INSERT INTO event_ids VALUES (?, ?, ?)", key_of("old", id_), b"0" * 16, seq)
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> Rows:
         connection = sqlite3.connect(self.path, timeout=5)
@@ -108,7 +110,8 @@ class PostgresBase:
         await self.rows(
             f"INSERT INTO events VALUES ($1::bigint, {at}, {at}, 'old', 'put', $2, NULL, NULL)", seq, id_
         )
-        await self.rows("INSERT INTO event_ids VALUES (md5($2)::uuid, md5($2)::uuid, $1)", seq, id_)
+        key = UUID(bytes=key_of("old", id_))
+        await self.rows("INSERT INTO event_ids VALUES ($2, $2, $1)", seq, key)
 
 
 def postgres_store(url: str, pool_size: int = 2) -> PostgresStore:

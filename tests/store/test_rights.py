@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -10,7 +11,7 @@ import pytest
 
 from app.errors import Unavailable
 from app.query import Filter, PageQuery
-from app.store import Letter
+from app.store import Doomed, Letter
 from app.store.postgres import PostgresStore
 from tests.databases import database_name, execute
 from tests.store.bases import DAY, PostgresBase, postgres_store
@@ -34,6 +35,7 @@ GRANTS = (
     "EXECUTE ON FUNCTION collector_drop_days(int)",
     "EXECUTE ON FUNCTION collector_purge_ids(int)",
     "EXECUTE ON FUNCTION collector_roll_up(int)",
+    "EXECUTE ON FUNCTION collector_purge(bigint[], uuid[])",
 )
 FORBIDDEN = (
     "UPDATE events SET action = 'b'",
@@ -100,9 +102,13 @@ async def everything_works(store: PostgresStore, base: PostgresBase) -> None:
     page = await store.reader.page(PageQuery(filter=Filter(text="a"), order="asc", cursor=0))
     assert (len(page.events), len(await store.reader.sources())) == (100, 2)
     assert not await store.roll_up()
+    doomed = Doomed(source="s", before=datetime.now(UTC) + timedelta(days=1), through=ahead)
+    assert await store.purger.tally(doomed) is None
+    doomed = replace(doomed, through=await store.reader.head())
+    assert await store.purger.delete(await store.purger.portion(doomed, kept[0].seq - 1)) == 150
     upkeep = await store.maintain(retention_days=3)
     assert (upkeep.days_ahead, upkeep.dropped_through) == (7, DAY)
-    assert await base.rows("SELECT count(*) FROM event_ids") == [(151,)]
+    assert await base.rows("SELECT count(*) FROM event_ids") == [(1,)]
 
 
 async def test_the_least_rights_are_enough_to_serve(postgres_base: PostgresBase, role: str) -> None:

@@ -129,6 +129,59 @@ BEGIN
 END $$
 """
 
+# Deletes the events of these numbers, their identities, which are found by `keys`, and their part in the rollup;
+# answers how many there were. It is a commit like any other: under the lock that numbers are given under, and with
+# a number of its own, which moves the version of the log before anybody can read what is left. Whatever sums up or
+# drops a day is waited for first, so that nobody waits for it behind us.
+#
+# The first and the last moment of what is left of a source's day: few rows are read, among many the one that is
+# next by time is near.
+_PURGE = """
+CREATE FUNCTION collector_purge(seqs bigint[], keys uuid[]) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+  low bigint;
+  high bigint;
+  rolled bigint;
+  gone record;
+  remaining source_rollup;
+  deleted int := 0;
+BEGIN
+  SELECT min(seq), max(seq) INTO low, high FROM unnest(seqs) AS seq;
+  SELECT rolled_through INTO rolled FROM log_state FOR UPDATE;
+  PERFORM pg_advisory_xact_lock(7021), nextval('event_seq');
+  DELETE FROM event_ids WHERE key = ANY (keys) AND seq = ANY (seqs);
+  FOR gone IN
+    WITH e AS (DELETE FROM events WHERE seq = ANY (seqs) AND seq BETWEEN low AND high RETURNING seq, source, time)
+    SELECT seq / 86400000000 AS day, source, min(time) AS first, max(time) AS last, count(*) AS events,
+      count(*) FILTER (WHERE seq <= rolled) AS summed FROM e GROUP BY 1, 2
+  LOOP
+    deleted := deleted + gone.events;
+    UPDATE source_rollup r SET events = r.events - gone.summed
+      WHERE r.day = gone.day AND r.source = gone.source RETURNING * INTO remaining;
+    CONTINUE WHEN NOT FOUND;
+    low := gone.day * 86400000000;
+    high := least(low + 86399999999, rolled);
+    IF remaining.events = 0 THEN
+      DELETE FROM source_rollup r WHERE r.day = gone.day AND r.source = gone.source;
+    ELSIF gone.first <= remaining.first_seen OR gone.last >= remaining.last_seen THEN
+      IF remaining.events <= 10000 THEN
+        WITH rest AS MATERIALIZED (SELECT time FROM events WHERE source = gone.source AND seq BETWEEN low AND high)
+        SELECT min(time), max(time) INTO gone.first, gone.last FROM rest;
+      ELSE
+        SELECT time INTO gone.first FROM events WHERE source = gone.source AND seq BETWEEN low AND high
+          AND time >= remaining.first_seen ORDER BY time LIMIT 1;
+        SELECT time INTO gone.last FROM events WHERE source = gone.source AND seq BETWEEN low AND high
+          AND time <= remaining.last_seen ORDER BY time DESC LIMIT 1;
+      END IF;
+      UPDATE source_rollup r SET first_seen = gone.first, last_seen = gone.last
+        WHERE r.day = gone.day AND r.source = gone.source;
+    END IF;
+  END LOOP;
+  RETURN deleted;
+END $$
+"""
+
 
 def upgrade() -> None:
     """Make everything."""
@@ -193,7 +246,8 @@ def upgrade() -> None:
 def _make_functions() -> None:
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     op.execute("CREATE SEQUENCE event_seq")
-    for function in (_ADD_DAY, _ADD_DAYS, _DROP_DAYS, _ROLL_UP, _PURGE_IDS):
+    for function in (_ADD_DAY, _ADD_DAYS, _DROP_DAYS, _ROLL_UP, _PURGE_IDS, _PURGE):
         op.execute(sa.text(function.format(schema=schema).replace(":", r"\:")))
-    for signature in ("add_day(date)", "add_days(int)", "drop_days(int)", "roll_up(int)", "purge_ids(int)"):
+    signatures = ("add_day(date)", "add_days(int)", "drop_days(int)", "roll_up(int)", "purge_ids(int)")
+    for signature in (*signatures, "purge(bigint[], uuid[])"):
         op.execute(f"REVOKE ALL ON FUNCTION collector_{signature} FROM PUBLIC")
