@@ -149,8 +149,8 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 class _Uuids:
     """Makes UUIDv7s (RFC 9562): a millisecond, its mark, 14 bits of chance, and a number that chance began.
 
-    Any thread may call it: the number is taken in one step, and who finds a new millisecond begins anew. By its mark
-    an id that a collector gave is known when it comes back; of other UUIDv7s one in 4096 bears it by chance.
+    Any thread may call it: the number is taken in one step, and who finds a new millisecond begins anew. An id
+    that a collector gave is known by its mark when it comes back; one in 4096 of others bears it by chance.
     """
 
     def __init__(self) -> None:

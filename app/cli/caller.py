@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Self
 
 import httpx
 import msgspec
@@ -69,6 +70,12 @@ class Caller:
         self.patience = patience
         self._note = note
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
     def patient(self, seconds: float) -> "Caller":
         """The same, with other patience, over the same connections."""
         other = copy.copy(self)
@@ -121,7 +128,7 @@ class Waits:
         """Wait before the next attempt. Raises Away where there is no time for one."""
         reason, asked = _told(error, url)
         # Spread over half of the pause, so that many who were sent away do not come back at once.
-        pause = max(asked, random.uniform(self._pause / 2, self._pause))  # noqa: S311 - it spreads, it guards nothing
+        pause = asked + random.uniform(self._pause / 2, self._pause)  # noqa: S311 - it spreads, it guards nothing
         if time.monotonic() + pause > self._until:
             raise Away(reason) from error
         self._note(f"{reason}; trying again")

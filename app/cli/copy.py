@@ -48,10 +48,13 @@ def copy(
 ) -> int:
     """What `collector copy` does."""
     reads, writes = secret(from_token_file), secret(to_token_file)
-    with stopping():
-        one = Caller(source, reads, patience=PATIENCE)
-        with progress("copying", _total(one)) as bar:
-            tally = _copied(one, Poster(Caller(target, writes, patience=PATIENCE), committed=True), bar)
+    with (
+        stopping(),
+        Caller(source, reads, patience=PATIENCE) as one,
+        progress("copying", _total(one)) as bar,
+        Caller(target, writes, patience=PATIENCE, note=bar.say) as other,
+    ):
+        tally = _copied(one, Poster(other, committed=True), bar)
     print(_told(tally))
     return Exit.FAILED if tally.rejected else Exit.DONE
 

@@ -36,11 +36,13 @@ def demo(
     chance = secrets.randbelow(10**6) if seed is None else seed
     scenes = list(story(chance, timedelta(hours=hours)))
     with stopping(), progress("telling", len(scenes)) as bar:
-        poster = Poster(Caller(where.url, where.token, patience=PATIENCE, note=bar.say))
         tally = Tally()
-        for batch in batches(_told(scenes, chance, speed, hours * 3600)):
-            tally += poster.post(batch, lambda one, reason: bar.say(f"rejected: {one.place}: {reason}", "red"))
-            bar.advance(len(batch))
+        with Caller(where.url, where.token, patience=PATIENCE, note=bar.say) as caller:
+            for batch in batches(_told(scenes, chance, speed, hours * 3600)):
+                tally += Poster(caller).post(
+                    batch, lambda one, why: bar.say(f"rejected: {one.place}: {why}", "red")
+                )
+                bar.advance(len(batch))
     err().print(f"{tally} (--seed {chance}); look at {safe(where.url)}/")
     return Exit.FAILED if tally.rejected else Exit.DONE
 

@@ -73,8 +73,7 @@ def query(
     how = chosen[0] if chosen else Format.TABLE if watched else Format.NDJSON
     parameters = [*which.parameters, ("order", order or ("asc" if all_ else "desc"))]
     most = None if all_ else limit or LIMIT
-    with stopping(), _target(output) as file:
-        caller = Caller(where.url, where.token, patience=PATIENCE)
+    with stopping(), Caller(where.url, where.token, patience=PATIENCE) as caller, _target(output) as file:
         waits = Waits(PATIENCE, lambda line: err().print(safe(line), style="yellow"))
         lines = export.lines(caller, parameters, waits, limit=most)
         if output is not None:

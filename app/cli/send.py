@@ -88,8 +88,11 @@ def send(
         raise Stop("--flush sends what waits in a queue: name it with --queue FILE", Exit.WRONG)
     items = _items(file, flags, csv=csv, from_git=from_git) if not flush else iter(())
     wait = wait if wait is not None else WAIT if queue is None else WAIT_WITH_QUEUE
-    with progress("sending", _total(file, from_git=from_git)) as bar, stopping():
-        caller = Caller(where.url, where.token, patience=wait, note=lambda line: bar.say(line, "yellow"))
+    with (
+        stopping(),
+        progress("sending", _total(file, from_git=from_git)) as bar,
+        Caller(where.url, where.token, patience=wait, note=partial(bar.say, style="yellow")) as caller,
+    ):
         if queue is None:
             code, told = _straight(Poster(caller), items, bar)
         else:

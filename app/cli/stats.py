@@ -50,8 +50,7 @@ def stats(
     where: Where,
 ) -> int:
     """What `collector stats` does."""
-    with stopping():
-        caller = Caller(where.url, where.token, patience=PATIENCE)
+    with stopping(), Caller(where.url, where.token, patience=PATIENCE) as caller:
         more = [("by", by), *([("step", step)] if step is not None else [])]
         answer = caller.get("/events/stats", [*which.parameters, *more])
     if as_json:

@@ -61,8 +61,7 @@ def tail(
 ) -> None:
     """What `collector tail` does."""
     parameters = [(name, value) for name, value in which.parameters if name != "since"]
-    with stopping():
-        caller = Caller(where.url, where.token, patience=FOR_EVER, note=_note)
+    with stopping(), Caller(where.url, where.token, patience=FOR_EVER, note=_note) as caller:
         place = Place(resume)
         if place.cursor is None and which.since is not None:
             place.move(_beginning(caller, which.parameters))
