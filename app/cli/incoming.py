@@ -81,12 +81,13 @@ def of(place: str, fields: Mapping[str, object]) -> Item:
 
 def rows(stream: IO[bytes]) -> Iterator[Item]:
     """Events as CSV, like an export: the first row names the fields, also `data` or `data.NAME`. Raises Stop."""
-    table = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-    names = next(table, [])
-    if unknown := [name for name in names if name not in (*FIELDS, "data") and not name.startswith("data.")]:
-        raise Stop(f"CSV: the first row names {unknown[0]!r}, which is no field of an event", Exit.WRONG)
-    for row in table:
-        yield _of_row(f"line {table.line_num}", names, row)
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        table = csv.reader(text)
+        names = next(table, [])
+        if unknown := [name for name in names if name not in (*FIELDS, "data") and not name.startswith("data.")]:
+            raise Stop(f"CSV: the first row names {unknown[0]!r}, which is no field of an event", Exit.WRONG)
+        for row in table:
+            yield _of_row(f"line {table.line_num}", names, row)
 
 
 def commits(span: str | None, source: str | None) -> Iterator[Item]:

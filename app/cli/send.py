@@ -110,7 +110,8 @@ def _straight(poster: Poster, items: Iterable[Item | None], bar: Bar) -> tuple[E
             tally += poster.post(batch, partial(_reject, bar))
             bar.advance(len(batch))
     except BaseException:
-        bar.say(f"{tally}, and not all was sent")
+        if tally != Tally():
+            bar.say(f"{tally}, and not all was sent")
         raise
     return (Exit.FAILED if tally.rejected else Exit.DONE), str(tally)
 
