@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from app.cli import export
-from app.cli.caller import Caller, Waits, stopping
+from app.cli.caller import Away, Caller, Refused, Waits, stopping
 from app.cli.exits import Exit
 from app.cli.incoming import Item
 from app.cli.options import address, secret
@@ -81,6 +81,9 @@ def _reject(bar: Bar, before: int, event: Item, reason: str) -> None:
         bar.say(f"rejected: {reason}: {safe(event.text.decode(errors='replace')[:SHOWN])}", "red")
 
 
-def _total(one: Caller) -> int:
-    """About as many as there are: those that counts leave out are few."""
-    return sum(source.events for source in _decode_sources(one.get("/sources", []).content))
+def _total(one: Caller) -> int | None:
+    """About as many as there are: those that counts leave out are few. None where nobody can say just now."""
+    try:
+        return sum(source.events for source in _decode_sources(one.patient(0).get("/sources", []).content))
+    except (Away, Refused):
+        return None

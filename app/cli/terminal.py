@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from typer._click.shell_completion import CompletionItem
+from typer._completion_classes import completion_init
 from typer.core import TyperCommand, TyperGroup
 
 from app.about import NAME, VERSION
@@ -123,3 +124,4 @@ def _grow() -> None:
 
 
 _grow()
+completion_init()  # which Typer does itself only beside options of its own, that `completion` is for

@@ -56,7 +56,7 @@ def kept(url: str, source: str) -> Callable[[], Events]:
     """Reads what is kept of the test's source, in the order of the log."""
 
     def _kept() -> Events:
-        asked = {"source": f"{source}*", "order": "asc", "limit": 1000}
+        asked = {"source": f"{source}*", "order": "asc", "limit": "1000"}
         found: Events = httpx.get(f"{url}/events", params=asked, trust_env=False).json()
         return found
 

@@ -23,8 +23,8 @@ async def test_everything_is_copied_with_its_id_and_again_without_a_duplicate(
     small = {"SQLITE_PATH": str(tmp_path / "log.db")}
     large = {"POSTGRES_CONNECTION_STRING": postgres_url}
     with CollectorProcess(env=small) as source, CollectorProcess(env=large) as target:
-        await source.wait_until_ready()
-        await target.wait_until_ready()
+        await source.wait_until_ready(60)
+        await target.wait_until_ready(60)
         await judged(source.url, "--rate=100", "--for=1s", "--batch=15", f"--ledger={ledger}")
         async with httpx.AsyncClient(trust_env=False) as client:
             # Without an id and without a time: the collector gives them, and they stay.
@@ -59,8 +59,8 @@ async def test_a_conflict_is_told_and_the_others_are_copied(
 ) -> None:
     one, other = (CollectorProcess(env={"SQLITE_PATH": str(tmp_path / name)}) for name in ("one", "other"))
     with one, other:
-        await one.wait_until_ready()
-        await other.wait_until_ready()
+        await one.wait_until_ready(60)
+        await other.wait_until_ready(60)
         event = {"source": "s", "action": "a", "id": "1"}
         async with httpx.AsyncClient(trust_env=False) as client:
             await client.post(f"{one.url}/events", json=[event, event | {"id": "2"}])
@@ -76,8 +76,8 @@ async def test_each_side_gets_its_own_token(tmp_path: Path, capsys: pytest.Captu
     one = CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "one"), "TOKENS": lines(reads, sender)})
     other = CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "other"), "TOKENS": writes.line})
     with one, other:
-        await one.wait_until_ready()
-        await other.wait_until_ready()
+        await one.wait_until_ready(60)
+        await other.wait_until_ready(60)
         async with httpx.AsyncClient(trust_env=False, headers=sender.headers) as client:
             await client.post(f"{one.url}/events", json={"source": "s", "action": "a"})
         words = ["copy", one.url, other.url]
@@ -106,7 +106,7 @@ async def test_it_ends_where_nobody_answers(
 ) -> None:
     monkeypatch.setattr(copying, "PATIENCE", 0)
     with CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "log")}) as process:
-        await process.wait_until_ready()
+        await process.wait_until_ready(60)
         async with httpx.AsyncClient(trust_env=False) as client:
             await client.post(f"{process.url}/events", json={"source": "s", "action": "a"})
         assert left("copy", process.url, "http://127.0.0.1:9") == 3

@@ -1,4 +1,4 @@
-"""Moving: `collector query --all | collector send`, up and down the ladder: as many in as out, ids kept, none twice."""
+"""Moving: `collector query --all | collector send`, up and down: as many in as out, ids kept, none twice."""
 
 import subprocess
 from pathlib import Path
@@ -58,6 +58,10 @@ def events() -> list[dict[str, Any]]:
     return made
 
 
+def post(url: str, body: list[dict[str, Any]]) -> None:
+    assert httpx.post(f"{url}/events", json=body, trust_env=False).status_code == 201
+
+
 async def test_there_and_back_and_again(tmp_path: Path) -> None:
     with POSTGRES.sources[-1].serve() as server:
         database = await create_database(server)
@@ -69,8 +73,7 @@ async def test_there_and_back_and_again(tmp_path: Path) -> None:
             await large.wait_until_ready(60)
             made = events()
             for start in range(0, EVENTS, 1000):
-                body = made[start : start + 1000]
-                assert httpx.post(f"{small.url}/events", json=body, trust_env=False).status_code == 201
+                post(small.url, made[start : start + 1000])
             before = known(small.url)
             assert len(before) == EVENTS
             moved(small.url, large.url)

@@ -3,7 +3,6 @@
 import csv
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -137,8 +136,6 @@ def test_a_sparkline(counts: list[int], width: int, line: str) -> None:
 
 def test_every_filter_is_an_option(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    told: Callable[..., object] = call
-    del told
     out = call("query", "--help").out
     for name in ("--source", "--action", "--subject", "--id", "--since", "--until", "--text", "--data", "--url"):
         assert name in out

@@ -55,7 +55,7 @@ def test_what_is_wrongly_asked_is_told_in_a_line(call: Call, words: list[str], s
 
 @pytest.mark.parametrize("form", ["object", "array", "lines", "bom"])
 def test_json_in_every_form(call: Call, source: str, kept: Kept, tmp_path: Path, form: str) -> None:
-    events = [
+    events: Events = [
         {"source": source, "action": "a", "data": {"n": 1e22, "text": "a\nb"}},
         {"source": source, "action": "b"},
     ]
@@ -188,7 +188,7 @@ async def test_tokens_and_their_rate(call: Call, tmp_path: Path, monkeypatch: py
     file.write_text(f"{known.secret}\n")
     words = ("send", "--source", "web", "--action", "a")
     with CollectorProcess(env=env) as process:
-        await process.wait_until_ready()
+        await process.wait_until_ready(60)
         monkeypatch.setenv("COLLECTOR_URL", process.url)
         assert "401" in (refused := call(*words)).err
         assert refused.code == Exit.FAILED

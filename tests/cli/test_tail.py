@@ -29,6 +29,10 @@ def post(url: str, *actions: str) -> None:
     assert httpx.post(f"{url}/events", json=events, trust_env=False).status_code == 201
 
 
+def numbers(url: str) -> list[int]:
+    return [one["seq"] for one in httpx.get(f"{url}/events", trust_env=False).json()]
+
+
 def line(process: "subprocess.Popen[bytes]") -> str:
     assert process.stdout is not None
     return str(json.loads(process.stdout.readline())["action"])
@@ -60,7 +64,7 @@ async def test_it_goes_on_after_a_restart_of_either_side(own: CollectorProcess, 
 
 async def test_what_retention_dropped_is_told_as_a_gap(own: CollectorProcess, tmp_path: Path) -> None:
     post(own.url, "0")
-    (seq,) = [one["seq"] for one in httpx.get(f"{own.url}/events", trust_env=False).json()]
+    (seq,) = numbers(own.url)
     own.kill()
     with sqlite3.connect(tmp_path / "log.db") as file:
         file.execute("UPDATE log_state SET purged_through = ?", (seq - 1,))
