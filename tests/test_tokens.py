@@ -1,12 +1,13 @@
 """Tokens as they are declared: what is read, what is refused without repeating it, and what is made."""
 
+import io
 import json
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.mint import mint
+from app.cli.terminal import run
 from app.tokens import Token, TokensError, entry, hash_of, new_secret, read_tokens
 from tests.credentials import credential, lines
 
@@ -89,10 +90,12 @@ def test_the_place_of_the_entry_is_told() -> None:
         read_tokens(f"[{declared()}, {entry(credential().token)}, {declared(sources=['b'])}]")
 
 
-def minted(*words: str) -> tuple[int, list[str], list[str]]:
-    said: list[str] = []
-    noted: list[str] = []
-    return mint(words, said.append, noted.append), said, noted
+def minted(*words: str) -> tuple[int, list[str], str]:
+    """`collector token new`: its code, what it says, and what it says about it."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run(["token", "new", *words])
+    return code, out.getvalue().splitlines(), err.getvalue()
 
 
 NEEDED = ("--name=web", "--scope=write", "--source=web*")
@@ -107,7 +110,7 @@ def test_a_new_token_and_its_entry_belong_together() -> None:
     assert token.expires is not None
     assert timedelta(days=89) < token.expires - datetime.now(UTC) <= timedelta(days=90)
     assert secret not in line
-    assert not any(secret in note for note in notes)
+    assert secret not in notes
 
 
 def test_no_two_are_alike_and_none_can_be_guessed() -> None:
@@ -136,12 +139,7 @@ def test_no_two_are_alike_and_none_can_be_guessed() -> None:
     ],
     ids=str,
 )
-def test_what_is_wrongly_asked_makes_none(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    said: list[str] = []
-    try:
-        code: object = mint(words, said.append, lambda line: print(line, file=sys.stderr))
-    except SystemExit as left:
-        code = left.code
-    assert code == 2
-    assert said == []
-    assert "token new" in capsys.readouterr().err
+def test_what_is_wrongly_asked_makes_none(words: tuple[str, ...]) -> None:
+    code, said, noted = minted(*words)
+    assert (code, said) == (2, [])
+    assert "token new" in noted

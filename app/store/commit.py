@@ -11,6 +11,7 @@ from app.errors import Unavailable
 from app.events import Event
 from app.store import Kept, keep
 from app.store.faults import certain, problem
+from app.store.homecoming import returning
 
 COMMIT_SECONDS = 2.0  # for one group; it takes milliseconds, so more means that something hangs
 PAUSE_SECONDS = 0.25  # after a failed connect: meanwhile the answer is no at once
@@ -111,10 +112,16 @@ class Committer:
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 connection = await self._held.get()
+                back = await _returned(connection, events)
+                if strict and any(one.state == "conflict" for one in back.values()):
+                    return [back.get(n, Kept("skipped")) for n in range(len(events))]
+                new = [event for n, event in enumerate(events) if n not in back] if back else events
                 sent = True
-                results = await self._persist(connection, events, strict=strict)
+                results = await self._persist(connection, new, strict=strict) if new else []
                 kept = True
-                await _forgive(connection, events, results)
+                await _forgive(connection, new, results)
+                for n in sorted(back):
+                    results.insert(n, back[n])
         except Exception as error:
             if kept:
                 # All is committed; what could not be told is whether an event is a duplicate or a conflict.
@@ -205,6 +212,18 @@ def _kept(_: int, seq: int | None, at: Any, same: bool | None, __: int) -> Kept:
     if same is None:
         return Kept("skipped") if seq is None else Kept("new", seq, at)
     return Kept("duplicate" if same else "conflict", seq or 0)
+
+
+async def _returned(connection: asyncpg.Connection, events: Sequence[Event]) -> dict[int, Kept]:
+    """Those that this log has given their ids, by their places."""
+    if (asked := returning(events)) is None:
+        return {}
+    rows = await connection.fetch(keep.AT, asked.times, asked.first, asked.last)
+    places = asked.places(tuple(row) for row in rows)
+    if not places:
+        return {}
+    found = await connection.fetch(keep.CONTENT, list(places))
+    return {places[seq]: asked.kept(places[seq], seq, content) for seq, *content, _ in found}
 
 
 async def _forgive(connection: asyncpg.Connection, events: Sequence[Event], results: list[Kept]) -> None:

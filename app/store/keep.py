@@ -83,6 +83,11 @@ FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS t(key, untimed, time)
 JOIN event_ids k ON k.key = t.key AND k.hash = t.untimed JOIN events e ON e.seq = k.seq AND e.time = t.time
 """
 
+# Events that come back to the log that gave them their ids; a duplicate is a receipt too, hence the WAL record.
+AT = "SELECT seq, source, id FROM events WHERE time = ANY($1::timestamptz[]) AND seq BETWEEN $2 AND $3"
+CONTENT = """SELECT seq, action, subject, data, pg_logical_emit_message(true, 'collector', '')
+FROM events WHERE seq = ANY($1::bigint[])"""
+
 Record = tuple[object, ...]
 
 

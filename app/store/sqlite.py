@@ -20,6 +20,7 @@ from app.events import Event
 from app.store import Kept, Portion, Schema, Upkeep, fold, purge, rollup
 from app.store.expressions import JSON_TEXT, json_text
 from app.store.faults import away, explain
+from app.store.homecoming import returning
 from app.store.lead import SoleLeader
 from app.store.letters import SqlLetters
 from app.store.purge import SqlPurger
@@ -38,6 +39,8 @@ READERS = 4
 Answer = TypeVar("Answer")
 
 _FIND = "SELECT k.hash, k.seq, e.time FROM event_ids k LEFT JOIN events e ON e.seq = k.seq WHERE k.key = ?"
+_AT = "SELECT seq, source, id FROM events INDEXED BY events_time WHERE time = ? AND seq BETWEEN ? AND ?"
+_CONTENT = "SELECT action, subject, data FROM events WHERE seq = ?"
 _INSERT = """INSERT INTO events (seq, received_at, time, source, action, id, subject, data)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -201,13 +204,26 @@ def _assigned(connection: sqlite3.Connection, events: Sequence[Event], at: datet
     (last,) = connection.execute("SELECT last_seq FROM log_state").fetchone()
     seq = max(last + 1, micros(at))
     results = []
-    for one in events:
-        kept = _found(connection, one)
+    back = _returned(connection, events)
+    for n, one in enumerate(events):
+        kept = _found(connection, one) or back.get(n)
         if kept is None:
             kept = Kept("new", seq, at)
             seq += 1
         results.append(kept)
     return results
+
+
+def _returned(connection: sqlite3.Connection, events: Sequence[Event]) -> dict[int, Kept]:
+    """Those that this log has given their ids, by their places."""
+    if (asked := returning(events)) is None:
+        return {}
+    spans = [(micros(time), asked.first, asked.last) for time in asked.times]
+    rows = (row for span in spans for row in connection.execute(_AT, span))
+    return {
+        n: asked.kept(n, seq, connection.execute(_CONTENT, (seq,)).fetchone())
+        for seq, n in asked.places(rows).items()
+    }
 
 
 def _found(connection: sqlite3.Connection, event: Event) -> Kept | None:

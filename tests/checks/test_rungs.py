@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cli import USAGE
+from app.cli.services import COMMANDS
 from app.main import CLOSE_SECONDS
 from app.settings import SECRETS, Settings
 
@@ -141,7 +141,7 @@ def test_every_probe_asks_for_a_path_that_there_is() -> None:
 
 
 def test_the_healthcheck_is_a_command_that_there_is() -> None:
-    assert "healthcheck" in USAGE
+    assert "healthcheck" in COMMANDS
     assert re.findall(r'^HEALTHCHECK .* CMD \["collector", "(\w+)"\]$', dockerfile(), re.MULTILINE) == [
         "healthcheck"
     ]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.terminal import run
 from app.probe import readers
 from app.probe.client import Caller
-from app.probe.command import main
 from app.probe.conduct import Run
 from app.probe.ledger import Ledger, Record
 from app.probe.schedule import Plan
@@ -260,7 +260,7 @@ async def test_a_read_that_does_not_show_what_was_acknowledged_before_is_stale(
 def test_a_wrong_argument_is_told_in_a_line(
     words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words) == 2
+    assert run(["probe", *words]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert says in err
@@ -269,7 +269,7 @@ def test_a_wrong_argument_is_told_in_a_line(
 
 def test_help_tells_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     for words, says in ((["--help"], "--no-retry"), (["verify", "--help"], "LEDGER")):
-        assert main(words) == 0
+        assert run(["probe", *words]) == 0
         out, _ = capsys.readouterr()
         assert says in out
         assert "Exit code 0: clean" in out

@@ -1,25 +1,43 @@
-"""`collector purge`: delete what somebody should not have sent. It shows first what would go, and asks. httpx."""
+"""`collector purge`: deletes what somebody should not have sent, once it has shown that and asked. Typer, httpx.
+
+Nothing is tried again by itself: what is gone need not be asked for, and whoever asks again is shown what is left.
+"""
 
 import sys
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from typing import Annotated
 
 import httpx
 import msgspec
+import typer
 
-from app.about import NAME
+from app.cli.exits import Exit
+from app.cli.options import Where
 
-URL = "http://127.0.0.1:8080"
 LOOK_SECONDS = 600.0  # for what would go: every event of the sources is looked at
 ANSWER_SECONDS = 60.0  # between two lines of progress, of which there is one a second
-ABOUT = """Delete the events of some sources that were received before a moment, for good. It shows what would go,
-asks on a terminal, and says how far it is. The token needs the scope admin, and reaches its own sources alone. Who
-did it, and what, is a line in the collector's log and an event of the source collector. It may be begun again."""
-MORE = "Exit code 0: done, or nothing to do; 1: not done, or not all of it; 2: wrongly asked."
+HELP = """Delete the events of some sources that were received before a moment, for good.
+
+It shows what would go, asks on a terminal, and says how far it is. The token needs the scope admin, and reaches its
+own sources alone. Who did it, and what, is a line in the collector's log and an event of the source `collector`.
+
+It may be begun again. Exit code 0: done, or nothing to do; 1: not done, or not all of it."""
 
 Say = Callable[[str], None]
+Ask = Callable[[str], str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What to delete, and where. `yes`: without being asked."""
+
+    url: str
+    token: str | None
+    sources: Sequence[str]
+    before: str
+    yes: bool
 
 
 class _OfSource(msgspec.Struct, frozen=True):
@@ -58,39 +76,50 @@ class PurgeError(Exception):
     """It cannot go on; the message says why."""
 
 
-def purge(words: Sequence[str], say: Say, ask: Callable[[str], str] | None) -> int:
+def purge(
+    *,
+    source: Annotated[
+        list[str],
+        typer.Option(metavar="PATTERN", help="Of which source; * stands for any text. May be repeated."),
+    ],
+    before: Annotated[
+        str, typer.Option(metavar="TIME", help="Received before: 2027-01-31T00:00:00Z, or 30d, 12h, 0s ago.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    where: Where,
+) -> int:
+    """What `collector purge` does. Raises Stop."""
+    wanted = Wanted(url=where.url, token=where.token, sources=source, before=before, yes=yes)
+    return carry_out(wanted, print, input if sys.stdin.isatty() else None)
+
+
+def carry_out(wanted: Wanted, say: Say, ask: Ask | None) -> int:
     """Show, ask, delete; `ask` None: nobody is there to be asked. Returns the exit code."""
-    asked = _parser().parse_args(words)
+    headers = {"Authorization": f"Bearer {wanted.token}"} if wanted.token else {}
     try:
-        token = asked.token_file and asked.token_file.read_text().strip()
-    except OSError as error:
-        say(f"{NAME} purge: cannot read {error.filename}: {error.strerror}")
-        return 2
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        with httpx.Client(base_url=asked.url, headers=headers, timeout=ANSWER_SECONDS) as client:
-            return _purge(client, asked, say, ask)
+        with httpx.Client(base_url=wanted.url, headers=headers, timeout=ANSWER_SECONDS) as client:
+            return _purge(client, wanted, say, ask)
     except httpx.HTTPError as error:
-        say(f"{asked.url} does not answer: {error}; the same command, again, shows what is left")
+        say(f"{wanted.url} does not answer: {error}; the same command, again, shows what is left")
     except PurgeError as error:
         say(str(error))
-    return 1
+    return Exit.FAILED
 
 
-def _purge(client: httpx.Client, asked: Namespace, say: Say, ask: Callable[[str], str] | None) -> int:
-    plan = _shown(client, asked, say)
+def _purge(client: httpx.Client, wanted: Wanted, say: Say, ask: Ask | None) -> int:
+    plan = _shown(client, wanted, say)
     if not (plan.events or plan.dead_letters):
-        return 0
-    if not asked.yes:
+        return Exit.DONE
+    if not wanted.yes:
         if ask is None:
             raise PurgeError("Nothing was deleted: this is no terminal to be asked on, and --yes was not given.")
         if ask(f"Delete {plan.all}, for good? Type yes: ").strip().lower() != "yes":
             raise PurgeError("Nothing was deleted.")
-    return _carried_out(client, asked, plan, say)
+    return _deleted(client, wanted, plan, say)
 
 
-def _shown(client: httpx.Client, asked: Namespace, say: Say) -> _Plan:
-    answer = client.get("/purge", params={"source": asked.source, "before": asked.before}, timeout=LOOK_SECONDS)
+def _shown(client: httpx.Client, wanted: Wanted, say: Say) -> _Plan:
+    answer = client.get("/purge", params={"source": wanted.sources, "before": wanted.before}, timeout=LOOK_SECONDS)
     if answer.status_code != 200:
         raise PurgeError(_refusal(answer))
     plan = _decode_plan(answer.content)
@@ -102,10 +131,10 @@ def _shown(client: httpx.Client, asked: Namespace, say: Say) -> _Plan:
     return plan
 
 
-def _carried_out(client: httpx.Client, asked: Namespace, plan: _Plan, say: Say) -> int:
-    wanted = {"source": asked.source, "before": plan.before, "confirm": plan.confirm}
+def _deleted(client: httpx.Client, wanted: Wanted, plan: _Plan, say: Say) -> int:
+    parameters = {"source": wanted.sources, "before": plan.before, "confirm": plan.confirm}
     last = None
-    with client.stream("POST", "/purge", params=wanted) as answer:
+    with client.stream("POST", "/purge", params=parameters) as answer:
         if answer.status_code != 200:
             answer.read()
             raise PurgeError(_refusal(answer))
@@ -116,7 +145,7 @@ def _carried_out(client: httpx.Client, asked: Namespace, plan: _Plan, say: Say) 
         problem = (last and last.problem) or {"detail": "the answer broke off"}
         raise PurgeError(f"{last.events if last else 0} of {plan.all} deleted; {problem['detail']}")
     say(f"{last.events} events and {last.dead_letters} dead letters deleted")
-    return 0
+    return Exit.DONE
 
 
 def _progress(answer: httpx.Response) -> Iterator[_Progress]:
@@ -134,25 +163,3 @@ def _refusal(answer: httpx.Response) -> str:
 
 def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%MZ}"
-
-
-def asking() -> Callable[[str], str] | None:
-    """What asks whoever sits at the terminal; None where there is none."""
-    return input if sys.stdin.isatty() else None
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog=f"{NAME} purge", description=ABOUT, epilog=MORE, allow_abbrev=False)
-    add = parser.add_argument
-    add(
-        "--source",
-        required=True,
-        action="append",
-        metavar="PATTERN",
-        help="of which source; * stands for any text; may be given several times",
-    )
-    add("--before", required=True, metavar="TIME", help="2027-01-31T00:00:00Z, or 30d, 12h, 0s ago")
-    add("--url", default=URL, help="the collector's URL (default: %(default)s)")
-    add("--token-file", metavar="FILE", type=Path, help="a file with a token of the scope admin")
-    add("--yes", action="store_true", help="do not ask")
-    return parser
