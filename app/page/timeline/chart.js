@@ -44,7 +44,7 @@ export class Chart {
     return {
       width: this.element.clientWidth,
       height: HEIGHT,
-      padding: [6, 8, 0, 0],
+      padding: [6, 20, 0, 0],
       legend: { show: false },
       scales: { x: { range: () => this.#span() }, y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false, setScale: false } },

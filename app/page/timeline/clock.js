@@ -24,10 +24,10 @@ export const inFull = (date) => `${long.format(date)} ${zoneOf(date)}`;
 export const inUtc = (text) => `${text.replace("T", " ").replace(/Z$/, "")} UTC`;
 const zoneOf = (date) => zone.formatToParts(date).find((part) => part.type === "timeZoneName").value;
 
-/** 90 s as "2m"; never more than one unit. */
+/** 90 s as "1m"; never more than one unit. */
 export function short(seconds) {
   const [unit, size] = SIZES.find(([, length]) => seconds >= length) ?? ["s", 1];
-  return `${Math.round(seconds / size)}${unit}`;
+  return `${Math.floor(seconds / size)}${unit}`;
 }
 
 /** How long ago: "now", "12s", "3h". */

@@ -110,7 +110,7 @@ function onLoaded() {
   list.redraw();
   notice.hide();
   filters.suggest(events());
-  if (view.event) openLinked();
+  if (/^\d{1,16}$/.test(view.event)) openLinked();
   noteEmpty();
 }
 

@@ -15,7 +15,7 @@ export class Notice {
   }
 
   #show(title, ...parts) {
-    one("notice").replaceChildren(h("h2", {}, title), ...parts);
+    one("notice").replaceChildren(h("h2", {}, title), ...parts.filter(Boolean));
     one("notice").hidden = false;
   }
 
@@ -44,7 +44,7 @@ export class Notice {
   }
 }
 
-function explained({ status, detail }) {
+function explained({ status, message: detail }) {
   const ready = `curl -s ${quoted(`${base()}/readyz?verbose`)}`;
   if (status === 0) return ["The collector does not answer", "It is tried again by itself. What it says of itself:", ready];
   if (status === 503) return ["The collector cannot read now", `It says: ${detail}. It is tried again by itself.`, ready];
