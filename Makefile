@@ -46,7 +46,7 @@ k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); n
 	@deploy/k8s/overlays/k3d/up
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
-	@$(BIN)/pytest $(ARGS)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(both))
 
 check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, imports, names
 	$(BIN)/ruff check
@@ -95,6 +95,11 @@ workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go a
 	$(need-uv)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	uvx zizmor@1.32 --offline .github/workflows
+
+# What breaks, loads or times whole processes has the machine to itself; the others share it, a file to a processor.
+alone := $(addprefix tests/,compose drills e2e faults image probe rollouts systemd)
+beside := --numprocesses auto --dist loadfile $(addprefix --ignore=,$(alone))
+both = $(BIN)/pytest $(beside); beside=$$?; $(BIN)/pytest $(alone) && exit $$beside
 
 clean: ## Remove .venv, .tools, caches and builds; data stays
 	@rm -rf .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

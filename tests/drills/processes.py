@@ -129,8 +129,9 @@ class ProcessRig(Assembled):
         if self._plan.store == "sqlite":
             self._env["SQLITE_PATH"] = str((self._disk or self._folder) / "collector.db")
         else:
+            settings = {"fsync": "on" if self._plan.fsync else "off"}
             self._database = server = await self._exits.enter_async_context(
-                running(PostgresServer(place=self._disk))
+                running(PostgresServer(place=self._disk, settings=settings))
             )
             await asyncio.to_thread(migrate, server.url())
             self._targets["postgres"] = postgres.of_postgres(server)

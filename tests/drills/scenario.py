@@ -49,6 +49,7 @@ class Processes(_Rig, frozen=True, tag="processes"):
     cache: bool = False  # a Redis for pages and news
     through: tuple[Literal["postgres", "postgres-of-collector-2", "cache", "spool", "collector-1"], ...] = ()
     disk_mib: Some | None = None  # the database's files lie on a disk of this size
+    fsync: bool = True  # of PostgreSQL; off where nothing may fail, not even for a disk that others use too
     settings: dict[str, str] = {}
 
 
