@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.visiting import Visitor, executable, visitor_of
+from tests.browser.visiting import MISSING, Visitor, executable, visitor_of
 from tests.process import CollectorProcess
 
 together = pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -20,7 +20,7 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         path = executable(playwright)
         if path is None:
-            pytest.skip("there is no Chromium: `.venv/bin/playwright install chromium`")
+            pytest.skip(MISSING)
         browser = await playwright.chromium.launch(executable_path=path)
         yield browser
         await browser.close()

@@ -35,7 +35,8 @@ async def test_a_burst_is_drawn(visitor: Visitor, source: str, capsys: pytest.Ca
     rows = await visitor.rows.count()
     figures = (
         f"{len(frames) / took:.0f} frames a second, half within {frames[len(frames) // 2]:.0f} ms, "
-        f"99 of 100 within {frames[int(len(frames) * 0.99)]:.0f} ms, the longest {frames[-1]:.0f} ms; {rows} rows on the page"
+        f"99 of 100 within {frames[int(len(frames) * 0.99)]:.0f} ms, the longest {frames[-1]:.0f} ms; "
+        f"{rows} rows on the page"
     )
     with capsys.disabled():
         print(f"\nburst of {A_SECOND}/s for {took:.1f} s on {HELD} events: {figures}")

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwri
 PATIENCE_MS = 20_000  # for what takes a tenth of a second: a machine under load
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SIZE = (1280, 800)
+MISSING = "there is no Chromium: `.venv/bin/playwright install chromium`"
 CHANGED = "net::ERR_NETWORK_CHANGED"
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -43,8 +44,8 @@ class Visitor:
 
     @property
     def disturbed(self) -> int:
-        """How often the machine's network has changed, such as by a container that started: the browser then breaks
-        off all that it loads, also from loopback. The page reconnects; what it is made of is loaded again here."""
+        """How often the machine's network has changed, such as by a container that started: the browser then
+        breaks off all that it loads, also from loopback. The page reconnects; its files are loaded again here."""
         return sum(CHANGED in complaint for complaint in self.complaints)
 
     async def stands(self, state: str) -> None:

@@ -21,7 +21,8 @@ export function aligned({ since, until }, step) {
 export function fold({ since, step, series }, by) {
   const start = Date.parse(since) / 1000;
   const length = series[0]?.counts.length ?? 0;
-  const [large, small] = [series.slice(0, MOST_SERIES), series.slice(MOST_SERIES)];
+  const shown = series.length === MOST_SERIES + 1 ? series.length : MOST_SERIES; // "1 other" would say less
+  const [large, small] = [series.slice(0, shown), series.slice(shown)];
   reserve(large.map((one) => one[by]), by);
   const lines = large.map((one) => ({ name: one[by], hue: hue(one[by], by), total: one.total, counts: [...one.counts] }));
   if (small.length) lines.push(others(small, length));
