@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.visiting import MISSING, Visitor, executable, visitor_of
+from tests.browser.visiting import MISSING, PATIENCE, Visitor, executable, visitor_of
 from tests.process import CollectorProcess
 
 together = pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -31,7 +31,7 @@ async def collector(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[C
     """A collector on SQLite that asks for no token."""
     path = tmp_path_factory.mktemp("collector") / "collector.db"
     with CollectorProcess(env={"SQLITE_PATH": str(path)}) as process:
-        await process.wait_until_ready()
+        await process.wait_until_ready(PATIENCE)
         yield process
 
 
@@ -39,7 +39,7 @@ async def collector(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[C
 async def own_collector(tmp_path: Path) -> AsyncIterator[CollectorProcess]:
     """Another, empty, that the test may stop."""
     with CollectorProcess(env={"SQLITE_PATH": str(tmp_path / "collector.db")}) as process:
-        await process.wait_until_ready()
+        await process.wait_until_ready(PATIENCE)
         yield process
 
 

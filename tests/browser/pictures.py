@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.story import story
-from tests.browser.visiting import MISSING, executable, send, visitor_of
+from tests.browser.visiting import MISSING, PATIENCE, executable, send, visitor_of
 from tests.guardian import guardian
 from tests.process import CollectorProcess
 
@@ -29,7 +29,7 @@ async def main() -> None:
     """Take them all."""
     env = {"SQLITE_PATH": f"{guardian().new_folder('pictures')}/collector.db"}
     with CollectorProcess(env=env) as collector:
-        await collector.wait_until_ready()
+        await collector.wait_until_ready(PATIENCE)
         await send(collector.url, story(datetime.now(UTC)))
         async with async_playwright() as playwright:
             path = executable(playwright)

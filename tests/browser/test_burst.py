@@ -10,7 +10,7 @@ from tests.browser.visiting import Visitor, numbered, send
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 HELD = 10_000
 A_SECOND = 500
-SECONDS = 4
+SECONDS = 3
 FRAMES = """() => {
   globalThis.frames_ = [];
   let last = performance.now();

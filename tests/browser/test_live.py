@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.visiting import Visitor, numbered, send, visitor_of
+from tests.browser.visiting import PATIENCE, Visitor, numbered, send, visitor_of
 from tests.process import CollectorProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -75,14 +75,14 @@ async def test_it_resumes_where_it_was_when_the_collector_is_back(
         await visitor.stands("away")
         await expect(visitor.page.locator("#retry")).to_be_visible()
         own_collector.start()
-        await own_collector.wait_until_ready()
+        await own_collector.wait_until_ready(PATIENCE)
         await send(visitor.url, numbered("shop", 3, action="restarted"))
         await visitor.page.locator("#retry").click()
         await visitor.shows(5)
         assert await visitor.subjects() == ["n2", "n1", "n0", "n1", "n0"]
         await visitor.stands("live")
         own_collector.terminate()  # it says goodbye, which is no end either
-        assert await own_collector.wait() in (0, -signal.SIGTERM)
+        assert await own_collector.wait(PATIENCE) in (0, -signal.SIGTERM)
         await visitor.stands("away")
         own_collector.start()
         await visitor.stands("live")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.visiting import Visitor, numbered, send, visitor_of
+from tests.browser.visiting import PATIENCE, Visitor, numbered, send, visitor_of
 from tests.credentials import credential, lines
 from tests.process import CollectorProcess
 
@@ -58,7 +58,7 @@ async def test_a_token_is_asked_for_kept_in_the_tab_and_forgotten(
     reader, writer = credential(scopes=("read",)), credential(scopes=("write",), name="writer")
     env = {"SQLITE_PATH": str(folder / "collector.db"), "TOKENS": lines(reader, writer)}
     with CollectorProcess(env=env) as process:
-        await process.wait_until_ready()
+        await process.wait_until_ready(PATIENCE)
         await send(process.url, numbered("shop", 2), **writer.headers)
         async with visitor_of(browser, process.url) as visitor:
             visitor.expected = REFUSED

@@ -61,7 +61,11 @@ function go(change, { typing = false } = {}) {
 
 function address(change) {
   view = { ...view, ...change };
-  history.replaceState(null, "", query(view));
+  try {
+    history.replaceState(null, "", query(view));
+  } catch {
+    // Some browsers refuse it where a key is held down; the next change brings the URL up to date.
+  }
 }
 
 function show({ onlyColours = false } = {}) {
