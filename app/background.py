@@ -9,7 +9,6 @@ import secrets
 from app.api import Services
 from app.auth import OpenAccess
 from app.body import Bodies
-from app.connection import Shortcuts
 from app.drain import Drain
 from app.edge import App, Edge, RequestIds
 from app.feed import Feed
@@ -20,6 +19,7 @@ from app.metrics import Metrics
 from app.replicas import open_replicas
 from app.rest import probes_app
 from app.settings import Settings
+from app.shortcuts import Shortcuts
 from app.store.choice import open_store
 from app.worker import count_letters, lead, roll_up, tell, upkeep
 
@@ -55,7 +55,9 @@ class Worker:
             )
         )
         ids = RequestIds(secrets.token_hex(4))
-        self.shortcuts = Shortcuts({}, ids=ids, readiness=self.readiness, metrics=self.metrics)
+        self.shortcuts = Shortcuts(
+            {}, ids=ids, readiness=self.readiness, metrics=self.metrics, refusals=self.refusals
+        )
         self.app: App = Edge(
             lanes={},
             app=app,

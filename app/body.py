@@ -1,4 +1,4 @@
-"""A request's body: read and inflated as it streams, never more of it than the limit."""
+"""A request's body: read and inflated as it streams, never more than the limit, nor of all of them together."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from app.errors import Draining, Malformed, TooLarge, UnsupportedType
+from app.errors import Draining, Malformed, Overloaded, TooLarge, UnsupportedType
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -27,30 +27,37 @@ class ClientGone(Exception):
 
 
 class Bodies:
-    """Reads bodies; `cut` ends those that are half sent, when the process leaves."""
+    """Reads bodies; `cut` ends those that are half sent, when the process leaves.
 
-    def __init__(self) -> None:
+    `room`: bytes that they may have together: they may take long, and a webhook's is not proved before its end.
+    """
+
+    def __init__(self, room: int = 64 * 2**20) -> None:
+        self._room = room
         self._half_sent: set[asyncio.Task[Any] | None] = set()
         self._leaving = False
 
     async def read(self, receive: Receive, *, length: str | None, encoding: str | None) -> bytes:
-        """The body's bytes. Raises TooLarge, Malformed, UnsupportedType, Draining, ClientGone."""
+        """The body's bytes. Raises TooLarge, Malformed, UnsupportedType, Overloaded, Draining,
+        ClientGone."""
         if length is not None and length.isdecimal() and int(length) > MAX_BODY:
             raise TooLarge(f"a body may have {MAX_BODY} bytes")
         coding = _coding(encoding)
-        task = asyncio.current_task()
+        task, body = asyncio.current_task(), bytearray()
         self._half_sent.add(task)
         try:
             message = await _next(receive)
             if coding is None and not message.get("more_body"):
                 return _limited(message.get("body", b""))
-            return await _rest(receive, message, coding)
+            await self._read_rest(receive, message, coding, body)
+            return bytes(body)
         except asyncio.CancelledError:
             if self._leaving:
                 raise Draining("the body was not complete when this process left", outcome="not_kept") from None
             raise
         finally:
             self._half_sent.discard(task)
+            self._room += len(body)
 
     def cut(self) -> None:
         """Answer those who have not sent all of their body yet: nobody waits for them any longer."""
@@ -59,35 +66,41 @@ class Bodies:
             if task is not None:
                 task.cancel()
 
+    async def _read_rest(
+        self, receive: Receive, message: MutableMapping[str, Any], coding: "Inflater | None", body: bytearray
+    ) -> None:
+        sent = 0
+        while True:
+            chunk = message.get("body", b"")
+            sent += len(chunk)
+            if sent > MAX_BODY:
+                raise TooLarge(f"a body may have {MAX_BODY} bytes")
+            if coding is None:
+                self._add(body, chunk)
+            else:
+                for start in range(0, len(chunk), SLICE):
+                    more = coding.feed(chunk[start : start + SLICE], MAX_BODY - len(body))
+                    self._add(body, more)
+                    if len(more) > LONG:
+                        await asyncio.sleep(0)  # the others' turn
+            if not message.get("more_body"):
+                break
+            message = await _next(receive)
+        if coding is not None:
+            coding.finish()
+
+    def _add(self, body: bytearray, more: bytes) -> None:
+        if len(more) > self._room:
+            raise Overloaded("too many bodies are being sent", outcome="not_kept")
+        body += more
+        self._room -= len(more)
+
 
 async def _next(receive: Receive) -> MutableMapping[str, Any]:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message
-
-
-async def _rest(receive: Receive, message: MutableMapping[str, Any], coding: "Inflater | None") -> bytes:
-    body, sent = bytearray(), 0
-    while True:
-        chunk = message.get("body", b"")
-        sent += len(chunk)
-        if sent > MAX_BODY:
-            raise TooLarge(f"a body may have {MAX_BODY} bytes")
-        if coding is None:
-            body += chunk
-        else:
-            for start in range(0, len(chunk), SLICE):
-                more = coding.feed(chunk[start : start + SLICE], MAX_BODY - len(body))
-                body += more
-                if len(more) > LONG:
-                    await asyncio.sleep(0)  # the others' turn
-        if not message.get("more_body"):
-            break
-        message = await _next(receive)
-    if coding is not None:
-        coding.finish()
-    return bytes(body)
 
 
 class Decompressor(Protocol):

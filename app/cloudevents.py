@@ -82,11 +82,9 @@ class CloudEvents:
             data=_data(given, known),
         )
         try:
-            event = self._parser.event(sent, index)
+            return self._parser.event(sent, index)
         except Refused as refused:
             raise _in_their_words(refused) from None
-        fit((event.data or "").encode())  # bytes are more in Base64
-        return event
 
     def _attempt(self, item: bytes, index: int) -> Event | Refused:
         try:

@@ -5,6 +5,7 @@
 2. A shortcut knows the plain case alone. Whatever else turns up, at its beginning or at its end, the request goes
    the ordinary way with what was begun in its scope, so that nothing is done twice and each answer has one author.
 3. A client that takes nothing of its answer for a while is cut off, however slow one may be that takes a little.
+   One that sends too little, or comes when too many are here, is told so and let go (`app.guarded`).
 """
 
 import asyncio
@@ -13,76 +14,18 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.edge import ARRIVED, BEGUN, MAX_HEADERS, RequestIds
-from app.health import Readiness
-from app.metrics import Metrics
-
-
-class Reply(NamedTuple):
-    """`lines`: whole lines of headers, each with its end; the length of the body is among them."""
-
-    status: int
-    lines: bytes
-    body: bytes
-
-
-class Begun(Protocol):
-    """A request under way."""
-
-    @property
-    def answer(self) -> "asyncio.Future[Any]":
-        """What is waited for."""
-        ...
-
-    def reply(self) -> Reply | None:
-        """What to say once `answer` is there; None, or whatever it raises: the ordinary way has to say it."""
-        ...
-
-
-# Headers by name, query, body: what was begun, or None where this is not the plain case.
-Shortcut = Callable[[Mapping[bytes, bytes], bytes, bytes], Begun | None]
-
-
-class Shortcuts:
-    """The shortcuts of a process, by method and path, and what their answers have in common."""
-
-    def __init__(
-        self,
-        table: Mapping[tuple[bytes, bytes], Shortcut],
-        *,
-        ids: RequestIds,
-        readiness: Readiness,
-        metrics: Metrics,
-    ) -> None:
-        self.table = table
-        self._ids = ids
-        self._readiness = readiness
-        self._metrics = metrics
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._common = b""
-
-    @property
-    def leaving(self) -> bool:
-        """Whether connections end with their next answer."""
-        return self._readiness.draining
-
-    def head(self, status: int, common: list[tuple[bytes, bytes]], request: Mapping[bytes, bytes]) -> bytes:
-        """The status line and the headers that every answer bears. `common` is made anew once a second."""
-        if common is not self._headers:
-            self._headers, self._common = common, b"".join(b"%b: %b\r\n" % line for line in common)
-        id_ = self._ids.of(request.get(b"x-request-id"))
-        return b"%b%bx-request-id: %b\r\n" % (STATUS_LINE[status], self._common, id_.encode())
-
-    def count(self, route: str, status: int, seconds: float) -> None:
-        """Count an answer."""
-        self._metrics.answered(route, status, seconds)
+from app.crowd import Crowd
+from app.deadlines import BODY, HEAD, LEAVING, WHOLE
+from app.edge import ARRIVED, BEGUN, MAX_HEAD
+from app.guarded import Guarded
+from app.shortcuts import Begun, Reply, Shortcut, Shortcuts
 
 
 @dataclass(slots=True)
@@ -112,37 +55,45 @@ class Stall:
     count: Callable[[], None]
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Guarded):
     """One client's connection."""
 
-    def __init__(self, *arguments: Any, shortcuts: Shortcuts, stall: Stall, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._shortcuts = shortcuts
+    def __init__(self, *arguments: Any, shortcuts: Shortcuts, stall: Stall, crowd: Crowd, **named: Any) -> None:
+        super().__init__(*arguments, shortcuts=shortcuts, crowd=crowd, **named)
         self._stall = stall
         self._stalling: asyncio.TimerHandle | None = None
         self._short = False  # whether what is being read is small enough for a shortcut
         self._whole = False  # whether the request being read began in this read
         self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
         self._method = self._path = self._query = self._body = b""
-        self._idle_from = 0.0  # by the loop's clock; 0: it is not idle
-        self._idling: asyncio.TimerHandle | None = None
+        self._serving: RequestResponseCycle | None = None  # the one under way on the ordinary way
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has ended. Its timers would hold on to it where a client has reset it."""
+        """It has ended. Its timer would hold on to it where a client has reset it."""
         super().connection_lost(exc)
-        for timer in (self._idling, self._stalling):
-            if timer is not None:
-                timer.cancel()
-        self._idling = self._stalling = None
+        self._let_go()
+        if self._stalling is not None:
+            self._stalling.cancel()
+            self._stalling = None
+
+    def eof_received(self) -> None:
+        """The client has hung up, and what is answered now would be written to nobody."""
+        self._let_go()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
-        self._short = len(data) <= MAX_HEADERS
+        pace = self.pace
+        if (before := pace.stage) == LEAVING:
+            return
+        pace.begun = 0
+        self._short = len(data) <= MAX_HEAD
         super().data_received(data)
         self._whole = False
         if self._taken is not None:
             self._taken = None
             self._begin_ordinary()
+        if pace.stage in (HEAD, BODY):
+            self._note_read(before, len(data))
 
     def pause_writing(self) -> None:
         """The client takes less than it is given: it is watched."""
@@ -161,12 +112,19 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
         self._whole = self._short
+        self.pace.begin()
 
     def on_headers_complete(self) -> None:
-        """A request's head is there."""
+        """A request's head is there. Lines that come after a body are no part of it: they would bypass a proxy."""
+        self.pace.body()
+        self._lines, self.headers = self.headers, []
+        if self._guest:
+            self._greet()
         self._taken, self._body = self._shortcut(), b""
         if self._taken is None:
             self._begin_ordinary()
+        if self._guest:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A part of its body is there."""
@@ -179,13 +137,18 @@ class Connection(HttpToolsProtocol):
         """All of it is there."""
         if self._taken is None:
             super().on_message_complete()
+            if self.cycle.response_complete:
+                self._be_idle()
+            else:
+                self.pace.stage = WHOLE
             return
+        self.pace.stage = WHOLE
         shortcut, self._taken = self._taken, None
-        headers = dict(self.headers)
+        headers = dict(self._lines)
         self.cycle = exchange = _Exchange(  # type: ignore[assignment]
-            self._method, self._path, self._query, self.headers, headers, self._body, time.perf_counter()
+            self._method, self._path, self._query, self._lines, headers, self._body, time.perf_counter()
         )
-        if len(headers) == len(self.headers) and b"host" in headers:
+        if len(headers) == len(self._lines) and b"host" in headers:
             try:
                 exchange.begun = shortcut(headers, exchange.query, self._body)
             except Exception:  # noqa: BLE001 - it comes up again on the ordinary way, which knows how to tell it
@@ -196,36 +159,28 @@ class Connection(HttpToolsProtocol):
             exchange.begun.answer.add_done_callback(partial(self._done, exchange))
 
     def on_response_complete(self) -> None:
-        """An answer has gone: the next request, or idleness. One timer a connection, not one an answer."""
+        """An answer has gone: the next request, or idleness."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_from = self.loop.time()
-        if self._idling is None:
-            self._idling = self.loop.call_later(self.timeout_keep_alive, self._end_idle)
+        elif self.pace.stage == WHOLE:
+            self._be_idle()
 
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP. Where a whole request waits, this would be taken for its answer: it gets none."""
-        waits = self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
-        if waits or self.pipeline:
-            self.transport.close()
-        else:
-            super().send_400_response(msg)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _let_go(self) -> None:
+        # The one under way is not the last that was read, where requests come before their answers.
+        if self._serving is not None:
+            self._serving.disconnected = True
+            self._serving.message_event.set()
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_from = 0.0
-
-    def _end_idle(self) -> None:
-        idle = self.loop.time() - self._idle_from if self._idle_from else 0.0
-        rest = self.timeout_keep_alive - idle
-        if rest > 0:
-            self._idling = self.loop.call_later(rest, self._end_idle)
-        else:
-            self.transport.close()
+        pass  # there is no timer to take back
 
     def _watch(self) -> None:
         self._stalling = self.loop.call_later(self._stall.seconds, self._judge, _untaken(self.transport))
@@ -279,11 +234,12 @@ class Connection(HttpToolsProtocol):
 
     def _begin_ordinary(self) -> None:
         """Go on as uvicorn does from a request's head, with what has been read of its body."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers, expects = self.url, self._lines, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
+        self.headers = []
         if self._body:
             super().on_body(self._body)
 

@@ -23,10 +23,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_OF_A_LINE = len("  HTTP/1.1\r\n\r\n")  # what a head has beside method, target and headers
+_BETWEEN = len(": \r\n")  # what a header has beside its name and value
 _ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 STREAM = "/events/stream"
-MAX_HEADERS = 16 * 1024  # bytes of names and values
+MAX_HEAD = 16 * 1024  # bytes of a request's line and headers
 PROBLEM = "collector.problem"  # where a route's problem stands in the scope, for the edge to count and log
 ARRIVED = "collector.arrived"  # in the scope: when the request came, where that was before its task began
 BEGUN = "collector.begun"  # in the scope: what a shortcut has begun and its lane has to end
@@ -122,10 +124,7 @@ class Edge:
         return grant
 
     def _note(self, exchange: _Exchange, problem: Problem) -> None:
-        if isinstance(problem, Unavailable):
-            self._refusals.add(problem.detail or problem.title(), exchange.request_id)
-        if problem.status >= 500:
-            self._metrics.failed(problem.kind().removeprefix("urn:problem:"))
+        note(problem, exchange.request_id, self._refusals, self._metrics)
 
     async def _answer(self, exchange: _Exchange, problem: Problem) -> None:
         self._note(exchange, problem)
@@ -154,16 +153,30 @@ class Edge:
             log.debug("answered", request_id=exchange.request_id, route=name, status=exchange.status, ms=ms)
 
 
+def note(problem: Problem, request_id: str, refusals: Refusals, metrics: Metrics) -> None:
+    """Have the log and the metrics know of a request that was answered with a problem."""
+    if isinstance(problem, Unavailable):
+        refusals.add(problem.detail or problem.title(), request_id)
+    if problem.status >= 500:
+        metrics.failed(problem.kind().removeprefix("urn:problem:"))
+
+
 def _refuse_odd(scope: Scope) -> None:
     """What the HTTP parser lets pass, and a proxy before us might read in another way."""
-    version, hosts, size = scope["http_version"], 0, 0
+    version, hosts = scope["http_version"], 0
+    size = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + _OF_A_LINE
     for name, value in scope["headers"]:
         hosts += name == b"host"
-        size += len(name) + len(value)
+        size += len(name) + len(value) + _BETWEEN
     if version not in ("1.0", "1.1") or hosts > 1 or (hosts == 0 and version == "1.1"):
         raise BadParameter("HTTP must be 1.0 or 1.1, with one Host header")
-    if size > MAX_HEADERS:
-        raise HeadersTooLarge(f"headers may have {MAX_HEADERS} bytes")
+    if size > MAX_HEAD:
+        raise head_too_large()
+
+
+def head_too_large() -> HeadersTooLarge:
+    """What is said to a head that is larger than it may be."""
+    return HeadersTooLarge(f"a request's line and headers may have {MAX_HEAD} bytes")
 
 
 def body_of(problem: Problem) -> bytes:

@@ -115,6 +115,14 @@ class NotAcceptable(Problem):
     status = 406
 
 
+class TooSlow(Problem):
+    """The request did not come in time."""
+
+    status = 408
+    retryable = True
+    retry_after = 1
+
+
 class Conflict(Problem):
     """Another event with this source and id, but other content, is already kept."""
 
@@ -168,7 +176,7 @@ class TooFast(Problem):
 
 
 class HeadersTooLarge(Problem):
-    """The request's headers are larger than the limit."""
+    """The request's line and headers are larger than the limit."""
 
     status = 431
 

@@ -9,11 +9,11 @@
 import random
 import re
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, count
+from itertools import chain, count, islice
 from json import JSONDecodeError
 from json import loads as lenient_loads
 from math import isinf
@@ -25,6 +25,7 @@ MAX_EVENT_BYTES = 256 * 1024  # of one event's JSON text
 MAX_TEXT = 200  # characters of source, action, id and subject
 MAX_DEPTH = 32  # levels of arrays and objects in data
 MAX_INTEGER = 2**63 - 1
+CROWD = 64  # bytes an item, for as many items as there may be: arrays of smaller ones are counted first
 AT_ONCE = MAX_EVENT_BYTES  # bytes of an array that one call decodes: meanwhile nothing else runs
 SMALL = 1024  # bytes of an event whose numbers, however dear, are read in two milliseconds
 LABELS_KNOWN = 4096  # sources and actions whose check is remembered
@@ -225,6 +226,8 @@ def decoded(text: bytes) -> Any:
 
 def items(text: bytes, limit: int) -> list[bytes]:
     """The texts of an array's items, also where some item is no strict JSON. Raises NotJson, TooMany."""
+    if _crowded(text, limit):
+        raise TooMany
     try:
         return [bytes(raw) for raw in _few(_decode_raws(text), limit)]
     except (msgspec.DecodeError, RecursionError):
@@ -303,6 +306,7 @@ def _data(value: Any) -> str:
         text = _encode(value)
     except OverflowError:
         raise Refused("data has an integer past 64 bits", "/data") from None
+    fit(text)  # numbers may be longer written out, and what was kept can be sent again
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH or b"\\u0000" in text or _WIDE.search(text):
         _inspect([value])
     return text.decode()
@@ -357,7 +361,19 @@ def _split(text: bytes, limit: int) -> list[bytes]:
     if not text.rstrip().endswith(b"]"):
         raise NotJson("the array does not end where the body does")
     characters = text.decode(errors="surrogateescape").strip()
-    depth, start, items = 0, 1, []
+    depth, start, items = 1, 1, []
+    for token, depth in _cuts(characters):
+        items.append(characters[start : token.start()])
+        start = token.end()
+        _few(items, limit)
+    if depth != 0 or start != len(characters) or characters[0] + characters[-1] != "[]":
+        raise NotJson("the array does not end where the body does")
+    return [item.encode(errors="surrogateescape") for item in items]
+
+
+def _cuts(characters: str) -> Iterator[tuple[re.Match[str], int]]:
+    """An array's own commas and its end, each with the depth that it leaves."""
+    depth = 0
     for token in _SPLIT.finditer(characters):
         mark = token[0]
         if mark in "[{":
@@ -365,14 +381,18 @@ def _split(text: bytes, limit: int) -> list[bytes]:
         elif mark in "]}":
             depth -= 1
         if (mark == "," and depth == 1) or depth == 0:
-            items.append(characters[start : token.start()])
-            start = token.end()
-            _few(items, limit)
+            yield token, depth
         if depth == 0:
-            break
-    if depth != 0 or start != len(characters) or characters[0] + characters[-1] != "[]":
-        raise NotJson("the array does not end where the body does")
-    return [item.encode(errors="surrogateescape") for item in items]
+            return
+
+
+def _crowded(text: bytes, limit: int) -> bool:
+    """Whether the beginning of an array holds too many items already. To read a million keeps everybody waiting."""
+    end = CROWD * limit
+    if text.count(b",", 0, end) < limit:
+        return False
+    commas = (depth for _, depth in _cuts(text[:end].decode("latin-1").lstrip()) if depth == 1)
+    return len(list(islice(commas, limit))) == limit
 
 
 def explained(error: msgspec.ValidationError) -> Refused:

@@ -14,7 +14,6 @@ import msgspec
 from app import cloudevents
 from app.auth import GRANT, Access, Grant
 from app.body import Bodies
-from app.connection import Reply
 from app.edge import BEGUN, Receive, Scope, Send, respond
 from app.errors import (
     BadParameter,
@@ -30,6 +29,7 @@ from app.errors import (
 from app.events import MAX_KEY, Event, Parser, Spooled, Stored
 from app.formats import JSON, NDJSON, Batch, media_type, read_json, read_ndjson
 from app.metrics import Metrics
+from app.shortcuts import Reply
 from app.store import Kept, Reader, settled
 from app.writer import GroupCommit
 
@@ -224,7 +224,7 @@ class Ingest:
         """Status, body and, for one event, its number."""
         if batch.single:
             return await self._single(batch.events[0], kept[0])
-        faults = [*batch.faults, *_refused(batch, kept)]
+        faults = _in_order(*batch.faults, *_refused(batch, kept))
         if strict and faults:
             raise Conflict("nothing was kept: the batch is all or nothing", errors=faults)
         duplicates = [index for index, one in zip(batch.indexes, kept, strict=True) if one.state == "duplicate"]
@@ -294,9 +294,13 @@ def _permitted(batch: Batch, grant: Grant) -> Batch:
     return Batch(
         [event for event, may in zip(batch.events, allowed, strict=True) if may],
         [index for index, may in zip(batch.indexes, allowed, strict=True) if may],
-        sorted((*batch.faults, *refused), key=lambda fault: fault.index or 0),
+        _in_order(*batch.faults, *refused),
         single=False,
     )
+
+
+def _in_order(*faults: Fault) -> list[Fault]:
+    return sorted(faults, key=lambda fault: fault.index or 0)
 
 
 def _database_is_away(problem: Unavailable) -> bool:

@@ -17,11 +17,14 @@ from app.api import Services
 from app.auth import Access
 from app.body import Bodies
 from app.cache import Pages
-from app.connection import Shortcuts, Stall
+from app.connection import Stall
+from app.crowd import Crowd
+from app.deadlines import Deadlines
 from app.edge import App, Edge, RequestIds
 from app.errors import Unavailable
 from app.events import Event
 from app.feed import Feed
+from app.files import room
 from app.health import Loops, Readiness
 from app.hooks.declared import declared
 from app.hooks.lane import HookLane
@@ -35,6 +38,7 @@ from app.replicas import open_replicas
 from app.rest import rest_app
 from app.server import Server, listen
 from app.settings import Settings, near_misses, supervisor
+from app.shortcuts import Shortcuts
 from app.store import Kept, Store
 from app.store.choice import open_store
 from app.worker import count_letters, roll_up, tell, upkeep
@@ -65,7 +69,7 @@ class Collector:
         self.loops = Loops(self.metrics)
         self.replicas = open_replicas(settings, self.store, self.metrics)
         self.feed = Feed(self.replicas.news.announce)
-        self.bodies = Bodies()
+        self.bodies = Bodies(settings.max_waiting_mib * 2**20)
         self.refusals = Refusals()
         self._settings = settings
         self.writer = self._grouped(self._commit, beside_from=BESIDE_FROM)
@@ -90,7 +94,9 @@ class Collector:
         )
         # Every request has its line where all are to be logged: then all of them go by the edge.
         table = {} if verbose else {(b"POST", b"/events"): ingest.begin, (b"GET", b"/events"): pages.begin}
-        self.shortcuts = Shortcuts(table, ids=ids, readiness=self.readiness, metrics=self.metrics)
+        self.shortcuts = Shortcuts(
+            table, ids=ids, readiness=self.readiness, metrics=self.metrics, refusals=self.refusals
+        )
 
     def start(self) -> None:
         """Start every loop; what the database needs is waited for behind the listener."""
@@ -297,10 +303,17 @@ async def _run(settings: Settings, listener: socket.socket, make: Callable[[Sett
         role.leave()
         tell_leaving()
 
+    crowd = Crowd(
+        room(settings.max_connections),
+        Deadlines(head=settings.head_seconds, body=settings.body_seconds),
+        role.metrics.cut,
+    )
+    role.metrics.count_connections(lambda: crowd.size, crowd.limit)
     server = Server(
         role.app,
         shortcuts=role.shortcuts,
         stall=Stall(settings.stall_seconds, role.metrics.stalled.inc),
+        crowd=crowd,
         instance=instance,
         drain_seconds=settings.drain_seconds,
         graceful_seconds=settings.graceful_seconds,
@@ -314,6 +327,7 @@ async def _run(settings: Settings, listener: socket.socket, make: Callable[[Sett
         version=VERSION,
         instance=instance,
         database=role.store.name,
+        connections=crowd.limit,
         settings=settings.public(),
     )
     for variable, meant in near_misses().items():

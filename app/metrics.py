@@ -1,7 +1,7 @@
 """Every metric, in one list. Labels are bounded: nothing that a client chooses makes a series past the limit."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -19,6 +19,8 @@ from app.tally import Spread, Tally
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
 
 OTHER = "_other"
+# Nothing came; a head or a body was late; a head was too large; too many were open; an idle one made room.
+CUTS = ("silent", "slow_head", "slow_body", "large_head", "crowd", "idle")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -58,6 +60,18 @@ class Metrics:
         self.stalled = Counter(
             "collector_stalled_clients", "Clients cut off since they took nothing.", registry=registry
         )
+        self.connections = Gauge("collector_connections", "Connections that are open.", registry=registry)
+        self.max_connections = Gauge(
+            "collector_max_connections", "Connections that may be open; past it 503.", registry=registry
+        )
+        self._cut = Counter(
+            "collector_cut_connections",
+            "Connections that we ended, and why.",
+            ["why"],
+            registry=registry,
+        )
+        for why in CUTS:
+            self._cut.labels(why)
         # Who may come in.
         self.tokens = Gauge("collector_tokens", "Tokens that are declared.", registry=registry)
         self.tokens_stale = Gauge(
@@ -154,6 +168,15 @@ class Metrics:
     def failed(self, cause: str) -> None:
         """Count an answer of 500 or above."""
         self._errors.labels(cause).inc()
+
+    def cut(self, why: str) -> None:
+        """Count a connection that was ended; `why` is one of CUTS."""
+        self._cut.labels(why).inc()
+
+    def count_connections(self, size: Callable[[], int], limit: int) -> None:
+        """Where to ask how many connections are open, and how many may be."""
+        self.connections.set_function(size)
+        self.max_connections.set(limit)
 
     @contextmanager
     def stream(self) -> Iterator[None]:

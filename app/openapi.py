@@ -79,7 +79,10 @@ PROBLEM: Schema = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "retryable": {"type": "boolean", "description": "Whether the same again may succeed."},
-        "outcome": {"enum": ["not_kept", "unknown"], "description": "For a write that was answered 503."},
+        "outcome": {
+            "enum": ["not_kept", "unknown"],
+            "description": "With 408, and of a write with 503.",
+        },
         "earliest": {"type": "string", "description": "With 410: the cursor to go on from."},
         "errors": {
             "type": "array",
@@ -119,7 +122,7 @@ def responses(*causes: type[Problem], **given: Schema) -> dict[int | str, dict[s
     found: dict[int | str, dict[str, Any]] = {}
     for name, content in given.items():
         found[int(name.removeprefix("ok_"))] = content
-    every: tuple[type[Problem], ...] = (*causes, errors.HeadersTooLarge, errors.Internal)
+    every: tuple[type[Problem], ...] = (*causes, errors.TooSlow, errors.HeadersTooLarge, errors.Internal)
     for cause in every:
         text = found.get(cause.status, {}).get("description", "")
         found[cause.status] = {

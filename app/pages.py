@@ -14,12 +14,12 @@ import msgspec
 from app import query
 from app.auth import GRANT, Access, Grant
 from app.cache import CachedPage, NoShelf, Pages, Shelf
-from app.connection import Reply
 from app.edge import App, Receive, Scope, Send, header, respond
 from app.errors import Unavailable
 from app.events import Stored
 from app.formats import JSON, accepted
 from app.query import PageQuery
+from app.shortcuts import Reply
 from app.store import Page, Reader
 
 PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goes on

@@ -17,11 +17,12 @@ from functools import partial
 
 import uvicorn
 
-from app.connection import Connection, Shortcuts, Stall
+from app.connection import Connection, Stall
+from app.crowd import Crowd
 from app.edge import App
 from app.logs import log
+from app.shortcuts import Shortcuts
 
-KEEP_ALIVE = 75  # seconds: longer than the proxies before us keep theirs, so that they close first
 BACKLOG = 2048
 SO_ATTACH_FILTER = 26  # of Linux
 _DROP = struct.pack("HBBI", 6, 0, 0, 0)  # a BPF program of one instruction: return 0, keep nothing of the packet
@@ -37,6 +38,7 @@ class Server(uvicorn.Server):
         *,
         shortcuts: Shortcuts,
         stall: Stall,
+        crowd: Crowd,
         instance: str,
         drain_seconds: float,
         graceful_seconds: float,
@@ -46,7 +48,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=partial(Connection, shortcuts=shortcuts, stall=stall),  # type: ignore[arg-type]  # it makes what is asked for
+                http=partial(Connection, shortcuts=shortcuts, stall=stall, crowd=crowd),  # type: ignore[arg-type]  # it makes what is asked for
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -54,7 +56,6 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,  # nothing here asks who the client is
                 headers=[("Collector-Instance", instance)],
-                timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=max(1, round(graceful_seconds)),
             )
         )

@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     max_waiting_events: int = Field(
         20_000, ge=1, description="events that may wait for their commit; past it 503, early"
     )
-    max_waiting_mib: int = Field(64, ge=6, description="MiB of events that may wait for their commit")
+    max_waiting_mib: int = Field(
+        64, ge=6, description="MiB of events that may wait for their commit, and as many of bodies half sent"
+    )
     max_streams: int = Field(1000, ge=0, description="event streams that may be open; past it 503")
     stream_lag_seconds: float = Field(
         300,
@@ -81,6 +83,19 @@ class Settings(BaseSettings):
     )
     stall_seconds: float = Field(
         30, gt=0, description="seconds after which a client that takes nothing of its answer is cut off"
+    )
+    head_seconds: float = Field(
+        10, gt=0, description="seconds from the first byte of a request to the end of its headers; past them 408"
+    )
+    body_seconds: float = Field(
+        30,
+        gt=0,
+        description="seconds that its body may take, and one more for each 8 KiB that came; past them 408",
+    )
+    max_connections: int = Field(
+        0,
+        ge=0,
+        description="connections that may be open; past it 503; 0: 10000, if the limit of open files allows",
     )
     metric_sources: int = Field(
         100, ge=0, description="sources with a metric label of their own; the others count as _other"

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.body import MAX_BODY, MAX_FRAMES, SLICE, Bodies, ClientGone, Receive
-from app.errors import Draining, Malformed, TooLarge, UnsupportedType
+from app.errors import Draining, Malformed, Overloaded, TooLarge, UnsupportedType
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -258,3 +258,26 @@ async def test_what_was_read_is_never_cut() -> None:
 def test_any_bytes_raise_only_what_is_documented(chunks: list[bytes], encoding: str | None) -> None:
     with contextlib.suppress(Malformed, UnsupportedType):
         asyncio.run(read(*chunks, encoding=encoding))
+
+
+@pytest.mark.parametrize("coding", [None, *PACKS])
+async def test_bodies_that_are_half_sent_have_room_for_so_many_bytes_together(coding: str | None) -> None:
+    text = os.urandom(MIB)
+    body = text if coding is None else PACKS[coding](text)
+    bodies, slow = Bodies(MIB * 3 // 2), [Slow(body[: MIB // 2]), Slow(body[: MIB // 2])]
+
+    async def read_whole() -> bytes:
+        return await bodies.read(receiving([*cut(body, 10_000), b""]), length=None, encoding=coding)
+
+    reading = [asyncio.create_task(bodies.read(one.receive, length=None, encoding=coding)) for one in slow]
+    async with asyncio.timeout(DEADLINE):
+        for one in slow:
+            await one.asked.wait()
+    with pytest.raises(Overloaded) as caught:
+        await read_whole()
+    assert caught.value.outcome == "not_kept"
+    for task in reading:
+        task.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+    for _ in range(3):
+        assert await read_whole() == text

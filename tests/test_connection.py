@@ -10,7 +10,8 @@ from functools import partial
 
 import pytest
 
-from app.edge import BEGUN, MAX_HEADERS, header
+from app.deadlines import Deadlines
+from app.edge import BEGUN, MAX_HEAD, header
 from tests.faults.wire import Answer, Cut, Wire, request
 from tests.ways import DEADLINE, Pending, Ways, ordinary, serving, short, until
 
@@ -33,7 +34,7 @@ def odd(first: str = "POST /events HTTP/1.1", *lines: str, body: bytes = b"{}") 
 
 
 ODD = {
-    "large": (odd(body=b" " * MAX_HEADERS),),
+    "large": (odd(body=b" " * MAX_HEAD),),
     "a head, then a body": (odd()[:-2], b"{}"),
     "half a head": (odd()[:30], odd()[30:]),
     "half a body": (odd()[:-1], b"}"),
@@ -220,7 +221,6 @@ async def test_a_client_that_goes_away_leaves_nothing(ways: Ways, do: str, reset
     wire = await Wire.open(ways.port)
     await wire.send(short(0, x_do=do))
     await until(lambda: ways.pending)
-    (connection,) = ways.connections
     if reset:
         linger = struct.pack("ii", 1, 0)
         wire._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -228,24 +228,22 @@ async def test_a_client_that_goes_away_leaves_nothing(ways: Ways, do: str, reset
     await until(lambda: not ways.connections)
     ways.pending[0].end()
     await until(lambda: ways.scopes if do.endswith("none") else counted(ways))
-    assert connection._idling is None  # type: ignore[attr-defined]
     assert not ways.server.server_state.tasks
     async with opened(ways) as other:
         assert way(await other.ask("POST", "/events", b"{}")) == "short"
 
 
-async def test_a_client_that_is_idle_is_closed_and_one_that_waits_is_not(ways: Ways, wire: Wire) -> None:
-    await until(lambda: ways.connections)
-    (connection,) = ways.connections
-    connection.timeout_keep_alive = 0.1  # type: ignore[assignment]  # seconds, of which uvicorn wants whole ones
-    await wire.send(short(0))
-    assert way(await answered(wire)) == "short"
-    await wire.send(short(1, x_do="wait"))
-    await until(lambda: len(ways.pending) == 2)
-    await asyncio.sleep(0.4)
-    ways.pending[-1].end()
-    assert way(await answered(wire)) == "short"
-    await until(lambda: not ways.connections)
+async def test_a_client_that_is_idle_is_closed_and_one_that_waits_is_not() -> None:
+    hurried = Deadlines(head=0.1, body=0.1, idle=0.1)
+    async with serving(deadlines=hurried) as ways, opened(ways) as wire:
+        await wire.send(short(0))
+        assert way(await answered(wire)) == "short"
+        await wire.send(short(1, x_do="wait"))
+        await until(lambda: len(ways.pending) == 2)
+        await asyncio.sleep(0.4)
+        ways.pending[-1].end()
+        assert way(await answered(wire)) == "short"
+        await until(lambda: not ways.connections)
 
 
 def counted(ways: Ways) -> bool:

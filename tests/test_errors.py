@@ -30,7 +30,7 @@ def test_every_problem_says_all_that_is_promised(kind: type[Problem]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_what_may_be_sent_again_says_when(kind: type[Problem]) -> None:
-    assert kind.retryable == (kind.status in (429, 503))
+    assert kind.retryable == (kind.status in (408, 429, 503))
     assert ("Retry-After" in kind().header_lines()) == kind.retryable
 
 
@@ -48,6 +48,7 @@ def test_every_problem_has_a_type_of_its_own() -> None:
         ("NotFound", 404),
         ("MethodNotAllowed", 405),
         ("NotAcceptable", 406),
+        ("TooSlow", 408),
         ("Conflict", 409),
         ("CursorGone", 410),
         ("TooLarge", 413),

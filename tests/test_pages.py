@@ -8,8 +8,8 @@ import pytest
 
 from app.auth import OpenAccess
 from app.cache import CachedPage, NoShelf, Pages
-from app.connection import Reply
 from app.pages import PageLane
+from app.shortcuts import Reply
 from tests.test_cache import Log
 
 KEY = b"source=a"

@@ -12,16 +12,21 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.connection import Connection, Reply, Shortcuts, Stall
+from app.connection import Connection, Stall
+from app.crowd import Crowd
+from app.deadlines import Deadlines
 from app.edge import ARRIVED, BEGUN, Receive, RequestIds, Scope, Send, header, respond
 from app.health import Readiness
+from app.logs import Refusals
 from app.metrics import Metrics
 from app.server import listen
+from app.shortcuts import Reply, Shortcuts
 from app.store import Store
 from tests.faults.wire import request
 
 DEADLINE = 20.0  # seconds for what has to come true; it takes milliseconds
 POLL = 0.005  # seconds
+UNHURRIED = Deadlines(head=60, body=60)
 GRACE = 10  # seconds that a server waits for what is under way
 OF_THE_CONNECTION = {
     "client",
@@ -63,9 +68,10 @@ class Pending:
 
 
 class Ways:
-    """What has come to each of the two ways, by request, in order. `size`: of an answer, at least."""
+    """What has come to each of the two ways, by request, in order. `size`: of an answer, at least; `limit`: of
+    connections."""
 
-    def __init__(self, *, short: bool, size: int = 0) -> None:
+    def __init__(self, *, short: bool, size: int, deadlines: Deadlines, limit: int) -> None:
         self.readiness = Readiness(cast("Store", None), Metrics(1))
         self.metrics = Metrics(1)
         self.begun: list[tuple[Mapping[bytes, bytes], bytes, bytes]] = []  # headers, query, body
@@ -75,9 +81,12 @@ class Ways:
         self.released = asyncio.Event()  # what the application waits for where X-Hold is said
         self._size = size
         table = {(b"POST", b"/events"): self._begin, (b"GET", b"/events"): self._begin}
-        shortcuts = Shortcuts(table, ids=RequestIds("id"), readiness=self.readiness, metrics=self.metrics)
+        shortcuts = Shortcuts(
+            table, ids=RequestIds("id"), readiness=self.readiness, metrics=self.metrics, refusals=Refusals()
+        )
+        crowd = Crowd(limit, deadlines, self.metrics.cut)
         protocol: Any = (
-            partial(Connection, shortcuts=shortcuts, stall=Stall(60.0, lambda: None))
+            partial(Connection, shortcuts=shortcuts, stall=Stall(60.0, lambda: None), crowd=crowd)
             if short
             else HttpToolsProtocol
         )
@@ -140,9 +149,11 @@ class Ways:
 
 
 @asynccontextmanager
-async def serving(*, short: bool = True, size: int = 0) -> AsyncIterator[Ways]:
+async def serving(
+    *, short: bool = True, size: int = 0, deadlines: Deadlines = UNHURRIED, limit: int = 1000
+) -> AsyncIterator[Ways]:
     """A server that runs inside; what is still under way at the end is let go of."""
-    ways = Ways(short=short, size=size)
+    ways = Ways(short=short, size=size, deadlines=deadlines, limit=limit)
     task = asyncio.create_task(ways.serve())
     try:
         await until(lambda: ways.server.started)

@@ -1,10 +1,15 @@
-"""Alertmanager: an event for each alert of a notification, once when it fires and once when it is resolved."""
+"""Alertmanager: an event for each alert of a notification, once when it fires and once when it is resolved.
+
+What one notification becomes is bounded, since the same few bytes could be repeated in each of a million events.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.hooks import Delivery, Sender, Told, moment, proof, text_at
 
+MAX_ALERTS = 1000  # of one notification that are kept
+MAX_OF_ALL = 4096  # characters of each text that is repeated with every alert
 _OF_ALL = ("receiver", "groupKey", "externalURL")  # what a notification says of all its alerts
 
 
@@ -17,8 +22,13 @@ def _told(_: Mapping[str, str], payload: Any) -> list[Told]:
     found = [alert for alert in alerts if isinstance(alert, dict)] if isinstance(alerts, list) else []
     if not found:
         return [Told(action="alert", subject=text_at(payload, "groupLabels", "alertname"), data=payload)]
-    of_all = {name: payload[name] for name in _OF_ALL if name in payload}
-    return [_alert(alert, of_all) for alert in found]
+    texts = {name: text_at(payload, name) for name in _OF_ALL}
+    of_all = {name: text for name, text in texts.items() if text and len(text) <= MAX_OF_ALL}
+    told = [_alert(alert, of_all) for alert in found[:MAX_ALERTS]]
+    if len(found) > MAX_ALERTS:
+        reason = f"there were more than {MAX_ALERTS} alerts"
+        told.append(Told(action="alert", data=of_all | {"left_out": {"reason": reason, "alerts": len(found)}}))
+    return told
 
 
 def _alert(alert: dict[str, Any], of_all: dict[str, Any]) -> Told:

@@ -1,6 +1,8 @@
 """A delivery's bytes to events: whether it is signed, then what it tells. Pure: no await, no I/O."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -20,24 +22,35 @@ def read(hook: Hook, headers: Mapping[str, str], now: float, body: bytes) -> Bat
 
     `headers`: by their names in lower case; `now`: seconds since 1970.
     """
-    delivery = Delivery(headers=headers, body=body)
+    delivery, whole = Delivery(headers=headers, body=body), _Bytes(body)
     if not hook.sender.signed(delivery, hook.keys, now):
         raise BadSignature(f"no secret of the webhook {hook.name} has signed this body, or not in time")
-    told = hook.sender.told(headers, _payload(hook.sender.text(delivery)))
-    events = [_event(hook.source, one, body, place) for place, one in enumerate(told)]
+    told = hook.sender.told(headers, _payload(_Bytes(hook.sender.text(delivery))))
+    events = [_event(hook.source, one, whole, place) for place, one in enumerate(told)]
     return Batch(events, range(len(events)), (), single=len(events) == 1)
 
 
-def _payload(text: bytes) -> Any:
+@dataclass(frozen=True)
+class _Bytes:
+    """Up to 5 MiB, whose digest is made once, for however many events."""
+
+    text: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        return sha256(self.text).hexdigest()
+
+
+def _payload(given: _Bytes) -> Any:
     try:
-        return decoded(text)
+        return decoded(given.text)
     except Refused as refused:
-        return _left_out(text, refused.detail)
+        return _left_out(given, refused.detail)
     except NotJson:
-        return _left_out(text, "it is not JSON")
+        return _left_out(given, "it is not JSON")
 
 
-def _event(source: str, told: Told, body: bytes, place: int) -> Event:
+def _event(source: str, told: Told, body: _Bytes, place: int) -> Event:
     sent = Sent(
         source=source,
         action=_shown(told.action) or "event",
@@ -62,13 +75,12 @@ def _shown(text: str) -> str:
     return "".join(one for one in text if one.isprintable()).strip()[:MAX_TEXT].strip()
 
 
-def _id(given: str | None, body: bytes, place: int) -> str:
+def _id(given: str | None, body: _Bytes, place: int) -> str:
     if given and _shown(given) == given:
         return given
-    told = body if given is None else given.encode()
-    return f"{sha256(told).hexdigest()}/{place}"
+    return f"{body.digest if given is None else sha256(given.encode()).hexdigest()}/{place}"
 
 
-def _left_out(text: bytes, why: str) -> dict[str, Any]:
+def _left_out(given: _Bytes, why: str) -> dict[str, Any]:
     """What stands in the place of data that cannot be kept: what it was, and why."""
-    return {"left_out": {"reason": why, "bytes": len(text), "sha256": sha256(text).hexdigest()}}
+    return {"left_out": {"reason": why, "bytes": len(given.text), "sha256": given.digest}}

@@ -11,7 +11,7 @@ import msgspec
 from app.probe.ledger import Odd, Outcome
 
 KEPT = (200, 201, 202)
-IN_DOUBT = (408, 499)  # made by proxies, which do not know how far the request came
+IN_DOUBT = (408, 499)  # of proxies, which do not know how far the request came; a 408 of ours says so
 TRY_AGAIN = (429,)  # refused, but not for good
 
 
@@ -32,7 +32,7 @@ def said(status: int, body: bytes, events: tuple[str, ...], *, batch: bool) -> S
         return _receipt(status, document, len(events)) if batch else _event(status, document, events[0])
     if status >= 500 or status in IN_DOUBT or status < 400:
         # A promise as good as a 4xx: if the event is there nevertheless, it was a lie.
-        kept_nothing = status == 503 and document is not None and document.get("outcome") == "not_kept"
+        kept_nothing = status in (408, 503) and document is not None and document.get("outcome") == "not_kept"
         return Said("refused" if kept_nothing else "unknown", again=True)
     return Said("refused", again=status in TRY_AGAIN)
 

@@ -67,7 +67,7 @@ health            | asyncio                        | errors logs metrics store s
 notify            | asyncio                        | health logs settings
 worker            | asyncio                        | errors logs metrics feed store health
 ingest            | asyncio msgspec                | auth errors metrics events formats cloudevents body \
-                                                     writer store edge connection
+                                                     writer store edge shortcuts
 hooks             |                                |
 hooks.proof       |                                | hooks
 hooks.github      |                                | hooks hooks.proof
@@ -79,21 +79,27 @@ hooks.declared    | msgspec                        | events hooks hooks.proof ho
                                                      hooks.alertmanager hooks.argocd hooks.standard
 hooks.reading     | msgspec                        | errors events formats hooks hooks.declared
 hooks.lane        |                                | errors body edge ingest hooks.declared hooks.reading
-pages             | asyncio msgspec                | auth errors cache events formats query store edge connection
+pages             | asyncio msgspec                | auth errors cache events formats query store edge shortcuts
 stream            | msgspec                        | errors query feed store
 api               | http msgspec                   | auth errors metrics formats query feed store health stream \
                                                      openapi static
 openapi           | msgspec                        | cloudevents errors events formats query
 static            | http                           | errors
 edge              | asyncio msgspec                | auth errors logs metrics body health
-connection        | asyncio http                   | metrics health edge
-server            | asyncio http                   | logs edge connection
+shortcuts         | asyncio http                   | errors logs metrics health edge
+deadlines         | asyncio                        | body
+crowd             | asyncio                        | logs deadlines
+files             |                                |
+guarded           | asyncio http                   | errors edge shortcuts deadlines crowd
+connection        | asyncio http                   | edge shortcuts deadlines crowd guarded
+server            | asyncio http                   | logs edge shortcuts crowd connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      auth keyring cache replicas store store.choice spool drain \
                                                      health hooks.declared hooks.lane notify worker ingest pages \
-                                                     api rest edge connection server
+                                                     api rest edge connection server shortcuts crowd \
+                                                     deadlines files
 background        | asyncio                        | auth settings logs metrics body feed store.choice drain \
-                                                     health replicas worker api rest connection edge main
+                                                     health replicas worker api rest shortcuts edge main
 rest              | http                           | about errors api openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from app.deadlines import Deadlines
 from app.main import CLOSE_SECONDS
-from app.server import KEEP_ALIVE
 from app.settings import Settings
 from tests.compose.stack import FILES, FOLDER, ran
 from tests.engine import ROOT, docker
@@ -91,7 +91,7 @@ def test_nginx_knows_the_addresses_that_the_collectors_have(engine: None) -> Non
 def test_nginx_closes_idle_connections_before_the_collectors_do() -> None:
     (upstream,) = re.findall(r"upstream collectors \{.*?keepalive_timeout (\d+)s;", NGINX, re.DOTALL)
     (drain,) = re.findall(r'DRAIN_SECONDS: "(\d+)"', (FOLDER / FILES[1]).read_text())
-    assert int(upstream) < int(drain) < KEEP_ALIVE
+    assert int(upstream) < int(drain) < Deadlines.idle
 
 
 def test_nginx_sends_nothing_twice_that_may_have_been_kept() -> None:

@@ -13,6 +13,7 @@ from tests.process import CollectorProcess
 TIMEOUT = 10.0  # seconds for one answer; the promise is 5
 DEADLINE = 60.0  # seconds for what has to come true; it takes under one, so this is for a machine under load
 POLL = 0.02  # seconds
+AGAIN = (408, 429, 503)  # statuses after which the same may be sent again
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -66,8 +67,8 @@ def problem(answer: httpx.Response, status: int) -> Json:
     assert document["type"].startswith("urn:problem:")
     assert document["title"]
     assert document["detail"]
-    assert document["retryable"] is (status in (429, 503))
-    assert ("retry-after" in answer.headers) is (status in (429, 503))
+    assert document["retryable"] is (status in AGAIN)
+    assert ("retry-after" in answer.headers) is (status in AGAIN)
     return document
 
 

@@ -12,7 +12,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from app.edge import MAX_HEADERS
+from app.edge import MAX_HEAD
 from tests.faults.wire import Answer, Wire, event, request
 from tests.http.conftest import Settings
 from tests.http.serving import DEADLINE, client_of, running
@@ -54,10 +54,10 @@ PLAIN: dict[str, Make] = {
     ),
     "its charset": lambda s: posted(some(s), content_type="application/json; charset=utf-8"),
     "its request's id": lambda s: posted(some(s), x_request_id="mine"),
-    "16 KiB": lambda s: filled(s, MAX_HEADERS),
+    "16 KiB": lambda s: filled(s, MAX_HEAD),
 }
 ODD: dict[str, Make] = {
-    "16 KiB and a byte": lambda s: filled(s, MAX_HEADERS + 1),
+    "16 KiB and a byte": lambda s: filled(s, MAX_HEAD + 1),
     "white space first": lambda s: posted(" " + some(s)),
     "a batch": lambda s: posted(f"[{some(s)},{some(s)}]"),
     "an empty batch": lambda _: posted("[]"),
