@@ -78,6 +78,9 @@ rollouts: .venv/.dev ## Roll out and undo the Deployment 20 times under load, he
 rollouts-teeth: .venv/.dev ## Take four guarantees out of the manifests: requests have to fail (ARGS=--control)
 	@$(BIN)/python -m tests.rollouts.teeth $(ARGS)
 
+pictures: .venv/.dev ## Take the pictures of the timeline in docs again; needs a Chromium
+	@$(BIN)/python -m tests.browser.pictures
+
 format: .venv/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format

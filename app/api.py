@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from fastapi import APIRouter, Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from app import openapi, query
 from app.auth import GRANT, Access, Grant
@@ -114,8 +114,10 @@ def routes(services: Services) -> APIRouter:
         openapi_extra=openapi.takes((query.COUNTED_SOURCE,)),
     )
     operations(router, services)
-    for path in ("/", "/docs", "/docs/{name}"):
-        get(path, api.page_file, include_in_schema=False)
+    for path in ("/", "/page/{name:path}"):
+        get(path, api.timeline_file, include_in_schema=False)
+    for path in ("/docs", "/docs/{name}"):
+        get(path, api.docs_file, include_in_schema=False)
     return router
 
 
@@ -205,10 +207,12 @@ class _Api:
         """Metrics in the text format of Prometheus."""
         return Response(self._services.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def page_file(self, request: Request) -> Response:
-        """The files of the pages."""
-        if request.url.path == "/":
-            return RedirectResponse("docs")
+    async def timeline_file(self, request: Request) -> Response:
+        """The files of the timeline."""
+        return static(f"timeline/{request.path_params.get('name', 'index.html')}")
+
+    async def docs_file(self, request: Request) -> Response:
+        """The files of the API's documentation."""
         return static(f"docs/{request.path_params.get('name', 'index.html')}")
 
     def _reader(self, request: Request) -> Reader:

@@ -24,7 +24,7 @@ from app.tokens import Scope, Token
 
 GRANT = "collector.grant"  # in the scope: what whoever asks may do
 OPEN = frozenset(("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/ready", "/metrics"))
-OPEN_BELOW = "/docs/"
+OPEN_BELOW = ("/docs/", "/page/")
 ADMIN = frozenset(("/purge",))
 SIGNED_BELOW = "/hooks/"  # who sends a webhook proves it by a signature
 _SCHEME = b"bearer "

@@ -9,7 +9,12 @@ from app.errors import NotFound
 from app.headers import of_page
 
 _ROOT = Path(__file__).parent / "page"
-_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 
 
 def static(name: str) -> Response:

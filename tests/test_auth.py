@@ -110,6 +110,8 @@ def test_without_tokens_anybody_may_do_anything_and_nobody_nothing() -> None:
         ("DELETE", "/purge", "admin"),
         ("GET", "/docs", None),
         ("GET", "/docs/index.html", None),
+        ("GET", "/page/main.js", None),
+        ("GET", "/page", "read"),
         ("GET", "/docsx", "read"),
         ("GET", "/metrics/", "read"),
         ("GET", "//metrics", "read"),

@@ -146,8 +146,8 @@ cli.exits         |                                |
 cli.services      |                                | about cli.exits settings main migrate background letters \
                                                      healthcheck backup
 cli.terminal      | terminal                       | about cli.completion cli.copy cli.demo cli.exits \
-                                                     cli.options cli.probe cli.purge cli.query cli.screen cli.send \
-                                                     cli.services cli.stats cli.tail cli.token
+                                                     cli.options cli.probe cli.purge cli.query cli.screen \
+                                                     cli.send cli.services cli.stats cli.tail cli.token
 cli.options       | terminal                       | cli.exits
 cli.screen        | terminal                       |
 cli.caller        | http msgspec                   | cli.exits

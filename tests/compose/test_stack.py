@@ -46,8 +46,9 @@ def test_every_replica_answers_and_what_is_not_public_does_not(stack: Stack) -> 
         assert replicas == {"collector-1", "collector-2", "collector-3"}
         seqs = [answer.json()["seq"] for answer in posted]
         assert [one["seq"] for one in client.get("/events?source=s&order=asc").json()] == seqs
-        public = ("/events", "/events/stats", f"/events/{seqs[0]}", "/sources", "/openapi.json", "/docs")
-        assert {client.get(path).status_code for path in public} == {200}
+        public = ("/events", "/events/stats", f"/events/{seqs[0]}", "/sources", "/openapi.json")
+        pages = ("/", "/page/main.js", "/docs")
+        assert {client.get(path).status_code for path in (*public, *pages)} == {200}
         inside = (
             "/metrics",
             "/healthz",
