@@ -103,7 +103,7 @@ workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go a
 	uvx zizmor@1.32 --offline .github/workflows
 
 # What breaks, loads or times whole processes has the machine to itself; the others share it, a file to a processor.
-alone := $(addprefix tests/,compose drills e2e faults image probe rollouts systemd)
+alone := $(addprefix tests/,browser compose drills e2e faults image probe rollouts systemd)
 beside := --numprocesses auto --dist loadfile $(addprefix --ignore=,$(alone))
 both = $(BIN)/pytest $(beside); beside=$$?; $(BIN)/pytest $(alone) && exit $$beside
 
