@@ -21,7 +21,7 @@ ANSWER_SECONDS = 60.0  # between two lines of progress, of which there is one a 
 HELP = """Delete the events of some sources that were received before a moment, for good.
 
 It shows what would go, asks on a terminal, and says how far it is. The token needs the scope admin, and reaches
-its own sources alone. Who did it, and what, is a line of the collector's log and an event of the source `collector`.
+its own sources alone. Who did it, and what, is in the collector's log, and an event of the source `collector`.
 
 It may be begun again. Exit code 0: done, or nothing to do; 1: not done, or not all of it."""
 
