@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.crowd import Crowd
@@ -26,6 +27,7 @@ from app.deadlines import BODY, HEAD, LEAVING, WHOLE
 from app.edge import ARRIVED, BEGUN, MAX_HEAD
 from app.guarded import Guarded
 from app.shortcuts import Begun, Reply, Shortcut, Shortcuts
+from app.upgrades import plain_head
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class Connection(Guarded):
         self._whole = False  # whether the request being read began in this read
         self._taken: Shortcut | None = None  # the shortcut of a request whose end has not been read
         self._method = self._path = self._query = self._body = b""
+        self._wished = False  # whether what is being read began with a wish for another protocol
         self._serving: RequestResponseCycle | None = None  # the one under way on the ordinary way
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,7 +90,7 @@ class Connection(Guarded):
             return
         pace.begun = 0
         self._short = len(data) <= MAX_HEAD
-        super().data_received(data)
+        self._parse(data)
         self._whole = False
         if self._taken is not None:
             self._taken = None
@@ -116,6 +119,9 @@ class Connection(Guarded):
 
     def on_headers_complete(self) -> None:
         """A request's head is there. Lines that come after a body are no part of it: they would bypass a proxy."""
+        self._wished = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._wished:
+            return
         self.pace.body()
         self._lines, self.headers = self.headers, []
         if self._guest:
@@ -135,6 +141,8 @@ class Connection(Guarded):
 
     def on_message_complete(self) -> None:
         """All of it is there."""
+        if self._wished:
+            return
         if self._taken is None:
             super().on_message_complete()
             if self.cycle.response_complete:
@@ -168,6 +176,27 @@ class Connection(Guarded):
             self._start_asgi_task(*self.pipeline.pop())
         elif self.pace.stage == WHOLE:
             self._be_idle()
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._declined(data[upgrade.args[0] :])
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                data = b""
+
+    def _declined(self, rest: bytes) -> bytes:
+        """What to read in place of a request for another protocol and of what came after its head."""
+        if not self._wished:  # a CONNECT, which there is none here either
+            self.transport.close()
+            return b""
+        head = plain_head(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
+        self.parser = httptools.HttpRequestParser(self)
+        self.pace.begun = 0
+        return head + rest
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle

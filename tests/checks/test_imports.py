@@ -98,7 +98,8 @@ deadlines         | asyncio                        | body
 crowd             | asyncio                        | logs deadlines
 files             |                                |
 guarded           | asyncio http                   | errors edge shortcuts deadlines crowd
-connection        | asyncio http                   | edge shortcuts deadlines crowd guarded
+upgrades          |                                |
+connection        | asyncio http                   | edge shortcuts deadlines crowd guarded upgrades
 server            | asyncio http                   | headers logs edge shortcuts crowd connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
                                                      auth keyring cache replicas store store.choice spool drain \

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -81,6 +82,10 @@ class Terminal:
             self.seen += piece.decode(errors="replace")
             return bool(piece)
         return False
+
+
+# In the background of a script Ctrl-C is ignored, and what we start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _control() -> None:

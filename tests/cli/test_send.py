@@ -43,7 +43,7 @@ def test_an_event_by_its_flags(call: Call, source: str, kept: Kept) -> None:
         (["/nowhere/file"], "cannot read"),
         (["--flush"], "--queue"),
         (["--typo"], "--typo"),
-        (["--url", "nonsense"], "no URL of a collector"),
+        (["--url", "nonsense"], "the URL of a collector is like"),
         (["--token", "secret", "x"], "--token"),
     ],
 )

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 import psutil  # type: ignore[import-untyped]
@@ -102,6 +102,12 @@ class Target:
             for path, methods in document["paths"].items()
             for method, told in methods.items()
         }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def run(self, case: Case) -> None:
         """Say it and judge what comes back. Raises Wrong."""
@@ -208,9 +214,9 @@ class Target:
 def fuzz(process: CollectorProcess, database: str, *, cases: int, number: int, tells: bool = True) -> Figures:
     """Have that many cases answered. Raises Wrong, with a note of the file that the case was written to."""
     figures = Figures(database)
-    target, memory = Target(process, figures), psutil.Process(process.pid).memory_info
+    memory = psutil.Process(process.pid).memory_info
     began = told = time.monotonic()
-    with _lag(process, figures):
+    with Target(process, figures) as target, _lag(process, figures):
         for block in range(-(-cases // BLOCK)):
             _block(target, number * 1_000_003 + block, min(BLOCK, cases - block * BLOCK))
             if figures.cases >= min(WARM, cases):
@@ -218,7 +224,7 @@ def fuzz(process: CollectorProcess, database: str, *, cases: int, number: int, t
             if tells and time.monotonic() - told > 5:
                 told = time.monotonic()
                 print(f"{database}: {figures.cases} cases, {dict(sorted(figures.statuses.items()))}", flush=True)
-    target.check_log()
+        target.check_log()
     figures.memory.append(memory().rss)
     figures.seconds = time.monotonic() - began
     return figures
