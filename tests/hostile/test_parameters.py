@@ -64,7 +64,7 @@ FINE = {200, 304, 400, 403, 404, 406}
 
 
 @pytest.fixture(scope="module")
-def taken(client: httpx.Client) -> dict[str, list[str]]:
+def taken(client: httpx.Client) -> Iterator[dict[str, list[str]]]:
     """The parameters of every reading route, as they are documented."""
     for data in ({"a": 1, "b": ["x", {"c": None}]}, ["x"], "text", None):
         post(client, event("parameters", data=data))
@@ -72,7 +72,9 @@ def taken(client: httpx.Client) -> dict[str, list[str]]:
     found = {path: [one["name"] for one in told["get"].get("parameters", []) if one["in"] == "query"]
              for path, told in paths.items() if "get" in told}  # fmt: skip
     assert {"/events", "/events/stats", "/events/stream", "/sources"} <= {path for path in found if found[path]}
-    return found
+    yield found
+    while _lines:
+        _lines.popitem()[1].close()
 
 
 def asked(taken: dict[str, list[str]]) -> Iterator[tuple[str, bytes]]:
