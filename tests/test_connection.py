@@ -52,8 +52,10 @@ ODD = {
     "a name twice": (odd("POST /events HTTP/1.1", "X-A: 1", "x-a: 2"),),
     "two hosts": (odd("POST /events HTTP/1.1", "Host: other"),),
     "no host": (odd("POST /events HTTP/1.1", ""),),
-    "an upgrade": (odd("POST /events HTTP/1.1", "Connection: upgrade", "Upgrade: h2c"),),
-    "a websocket": (odd("GET /events HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"),),
+}
+WISHES = {
+    "HTTP/2": ("Connection: keep-alive, Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"),
+    "a web socket": ("Connection: Upgrade", "Upgrade: websocket"),
 }
 NO_HTTP = b"\0\r\n\r\n"
 HALF = request("POST", "/events", transfer_encoding="chunked") + b"2\r\n{}\r\n"
@@ -140,6 +142,22 @@ async def test_the_application_is_given_what_it_would_be_given_without_shortcuts
     assert ways.came() == stock.came()
     assert len(ways.begun) == (name in PLAIN)
     assert ways.scopes[1].get(BEGUN) is None
+
+
+@pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
+async def test_a_wish_for_another_protocol_is_ignored(ways: Ways, wire: Wire, wish: tuple[str, ...]) -> None:
+    asks = odd("POST /events HTTP/1.1", *wish)
+    for parts in ((asks,), (asks[:60], asks[60:-1], asks[-1:]), (asks * 3,)):
+        for part in parts:
+            await wire.send(part)
+            await asyncio.sleep(MOMENT)
+        for _ in range(3 if parts == (asks * 3,) else 1):
+            assert way(await answered(wire)) in ("short", "ordinary")
+    assert len(ways.begun) + len(ways.scopes) == 5
+    for headers, _, body in ways.begun:
+        assert body == b"{}"
+        assert headers.get(b"connection", b"") in (b"", b"keep-alive")
+        assert not {b"upgrade", b"http2-settings"} & headers.keys()
 
 
 async def test_nothing_begins_while_the_process_leaves(ways: Ways, wire: Wire) -> None:
