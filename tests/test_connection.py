@@ -5,7 +5,6 @@ import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from app.deadlines import Deadlines
 from app.edge import BEGUN, MAX_HEAD, header
 from tests.faults.wire import Answer, Cut, Wire, request
-from tests.ways import DEADLINE, Pending, Ways, ordinary, serving, short, until
+from tests.ways import DEADLINE, Pending, Ways, opened, ordinary, serving, short, until
 
 MOMENT = 0.05  # seconds, in which a loop that has nothing else to do has read what was sent
 PLAIN = {
@@ -74,15 +73,6 @@ def _nothing_goes_wrong_unseen(caplog: pytest.LogCaptureFixture) -> Iterator[Non
     assert not [
         one for when in ("setup", "call") for one in caplog.get_records(when) if one.levelno >= logging.ERROR
     ]
-
-
-@asynccontextmanager
-async def opened(ways: Ways) -> AsyncIterator[Wire]:
-    wire = await Wire.open(ways.port)
-    try:
-        yield wire
-    finally:
-        wire.abort()
 
 
 @pytest.fixture

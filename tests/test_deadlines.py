@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,7 +10,7 @@ from app.body import MAX_BODY
 from app.deadlines import BODY, HEAD, SLOWEST, Deadlines, Pace
 from app.edge import MAX_HEAD
 from tests.faults.wire import Answer, Cut, Wire, request
-from tests.ways import DEADLINE, Ways, ordinary, serving, short, until
+from tests.ways import DEADLINE, Ways, opened, ordinary, serving, short, until
 
 HURRIED = Deadlines(head=0.4, body=0.4)
 LATER = 1.2  # seconds: three deadlines
@@ -25,15 +24,6 @@ HALF_HEAD, ITS_REST = ordinary(1)[:30], ordinary(1)[30:]
 async def ways() -> AsyncIterator[Ways]:
     async with serving(deadlines=HURRIED) as ways:
         yield ways
-
-
-@asynccontextmanager
-async def opened(ways: Ways) -> AsyncIterator[Wire]:
-    wire = await Wire.open(ways.port)
-    try:
-        yield wire
-    finally:
-        wire.abort()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from app.metrics import Metrics
 from app.server import listen
 from app.shortcuts import Reply, Shortcuts
 from app.store import Store
-from tests.faults.wire import request
+from tests.faults.wire import Wire, request
 
 DEADLINE = 20.0  # seconds for what has to come true; it takes milliseconds
 POLL = 0.005  # seconds
@@ -164,6 +164,16 @@ async def serving(
             connection.transport.abort()
         ways.server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def opened(ways: Ways) -> AsyncIterator[Wire]:
+    """A client's connection."""
+    wire = await Wire.open(ways.port)
+    try:
+        yield wire
+    finally:
+        wire.abort()
 
 
 async def until(true: Callable[[], object]) -> None:
