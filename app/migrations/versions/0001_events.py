@@ -54,7 +54,7 @@ END $$
 # A day goes as a whole, and only when its last moment is `keep` days ago. Dropping takes the log's exclusive lock
 # for an instant; behind a long reader it gives up, and the next turn tries again. What readers must know, the
 # highest number dropped, is written in the same transaction. What the day came to goes after the day is detached:
-# from then on nobody sums it up.
+# from then on nobody sums it up. Which tables are days comes first, and apart: a plan may try the names of others.
 _DROP_DAYS = """
 CREATE FUNCTION collector_drop_days(keep int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '500ms' AS $$
@@ -66,9 +66,10 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(7022);
   FOR day IN
-    SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'events'::regclass AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - keep
-    ORDER BY c.relname
+    WITH days AS MATERIALIZED (
+      SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE i.inhparent = 'events'::regclass)
+    SELECT name FROM days WHERE to_date(right(name, 8), 'YYYYMMDD') < today - keep ORDER BY name
   LOOP
     EXECUTE format('SELECT max(seq) FROM %I', day.name) INTO highest;
     UPDATE log_state SET purged_through = greatest(purged_through, coalesce(highest, 0));
