@@ -5,12 +5,12 @@ collector serves. Restoring needs the collector to be away: what it had stays in
 """
 
 import contextlib
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from app.durable import sync
 from app.settings import Settings
 from app.store import CODE
 
@@ -112,16 +112,8 @@ def _replacing(path: Path) -> Iterator[Path]:
     new.unlink(missing_ok=True)
     try:
         yield new
-        _sync(new)
+        sync(new)
         new.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         new.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import typer
 
+from app.cli.caller import Refused
 from app.cli.exits import Exit
 from app.cli.options import Where
 
@@ -154,11 +155,7 @@ def _progress(answer: httpx.Response) -> Iterator[_Progress]:
 
 
 def _refusal(answer: httpx.Response) -> str:
-    try:
-        detail = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = answer.text[:500]
-    return f"{answer.request.method} /purge was answered {answer.status_code}: {detail}"
+    return f"{answer.request.method} /purge was answered {answer.status_code}: {Refused(answer).problem.told}"
 
 
 def _minute(moment: datetime) -> str:

@@ -7,7 +7,6 @@
 """
 
 import fcntl
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from app.cli.exits import Exit, Stop
 from app.cli.incoming import Item
 from app.cli.posting import MAX_BYTES, MAX_EVENTS, Poster, Reject, Tally
+from app.durable import sync
 
 KIND = 0x636C6C71  # what SQLite's header says of such a file, so that no other one is taken for it
 BUSY_SECONDS = 30.0  # for other processes, whose commits take milliseconds
@@ -126,7 +126,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             raise OSError("it is a database of something else")
         _make(connection)
     if fresh:
-        _sync(path.parent)
+        sync(path.parent)
     return connection
 
 
@@ -135,14 +135,6 @@ def _make(connection: sqlite3.Connection) -> None:
     with connection:
         for statement in _TABLES:
             connection.execute(statement)
-
-
-def _sync(folder: Path) -> None:
-    entry = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(entry)
-    finally:
-        os.close(entry)
 
 
 def _locked(file: int, until: float) -> bool:

@@ -97,6 +97,7 @@ shortcuts         | asyncio http                   | errors logs metrics health 
 deadlines         | asyncio                        | body
 crowd             | asyncio                        | logs deadlines
 files             |                                |
+durable           |                                |
 guarded           | asyncio http                   | errors edge shortcuts deadlines crowd
 upgrades          |                                |
 connection        | asyncio http                   | edge shortcuts deadlines crowd guarded upgrades
@@ -111,7 +112,7 @@ background        | asyncio                        | auth settings logs metrics 
 rest              | http                           | about errors admin api erasure openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |
-backup            | sql                            | settings store
+backup            | sql                            | durable settings store
 probe             |                                |
 probe.schedule    | msgspec                        | query
 probe.ledger      | msgspec                        | probe.schedule
@@ -154,7 +155,7 @@ cli.screen        | terminal                       |
 cli.caller        | http msgspec                   | cli.exits
 cli.incoming      | msgspec                        | cli.exits events
 cli.posting       | msgspec                        | cli.caller cli.incoming
-cli.queue         | sql                            | cli.exits cli.incoming cli.posting
+cli.queue         | sql                            | cli.exits cli.incoming cli.posting durable
 cli.export        | http msgspec                   | cli.caller
 cli.send          | terminal                       | cli cli.caller cli.exits cli.incoming cli.options \
                                                      cli.posting cli.queue cli.screen
@@ -167,7 +168,7 @@ cli.demo          | terminal                       | cli cli.caller cli.exits cl
 cli.story         |                                |
 cli.copy          | msgspec terminal               | cli cli.caller cli.exits cli.export cli.incoming \
                                                      cli.options cli.posting cli.screen
-cli.purge         | http msgspec terminal          | cli.exits cli.options
+cli.purge         | http msgspec terminal          | cli.caller cli.exits cli.options
 cli.completion    | terminal                       | about cli.exits
 cli.probe         | terminal                       | cli.options probe.command
 cli.token         | terminal                       | cli.exits tokens

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.headers import of_page
+from tests.browser.visiting import BROWSERS
 from tests.child import clean_environment
 from tests.credentials import credential, lines
 from tests.faults.wire import Wire, request
@@ -22,7 +23,6 @@ from tests.process import CollectorProcess
 NEVER = {"server", "x-powered-by", "via", "set-cookie"}
 # A shared cache keeps the answer to a request with a token if one of these is there, else not (RFC 9111, 3.5).
 SHARED = ("public", "must-revalidate", "s-maxage", "max-age")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HEADLESS = (
     *("--headless", "--no-sandbox", "--disable-gpu"),
     *("--enable-logging=stderr", "--dump-dom", "--virtual-time-budget=20000"),
