@@ -45,7 +45,7 @@ down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes
 k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); needs Docker, k3d and kubectl
 	@deploy/k8s/overlays/k3d/up
 
-test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
+test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some, WITHOUT=tests/kube all but these)
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(both))
 
 check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, imports, names
@@ -102,9 +102,10 @@ workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go a
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	uvx zizmor@1.32 --offline .github/workflows
 
-# What breaks, loads or times whole processes has the machine to itself; the others share it, a file to a processor.
-alone := $(addprefix tests/,browser compose drills e2e faults image probe rollouts systemd)
-beside := --numprocesses auto --dist loadfile $(addprefix --ignore=,$(alone))
+# What a container that starts would disturb (a browser breaks off all that it loads, once the machine's network
+# changes), or what compares times, has the machine to itself; tests/sharing.py says how the others share it.
+alone := tests/browser tests/faults/test_crowds.py
+beside = --numprocesses auto --dist loadscope --no-loadscope-reorder $(addprefix --ignore=,$(alone) $(WITHOUT))
 both = $(BIN)/pytest $(beside); beside=$$?; $(BIN)/pytest $(alone) && exit $$beside
 
 clean: ## Remove .venv, .tools, caches and builds; data stays

@@ -24,13 +24,6 @@ SILENCE = 10.0  # seconds: longer than any answer may take
 
 
 @pytest.fixture
-async def server(own_postgres: PostgresServer) -> PostgresServer:
-    """A server with the schema, that the test may break."""
-    await asyncio.to_thread(migrate, own_postgres.url())
-    return own_postgres
-
-
-@pytest.fixture
 async def proxy(server: PostgresServer) -> AsyncIterator[Proxy]:
     """A way to the server that the test may break."""
     async with Proxy(LOOPBACK, server.port) as proxy:
