@@ -36,7 +36,9 @@ def _templates(manifest: Manifest) -> Iterator[dict[str, Any]]:
         return
     if manifest["kind"] == "Pod":
         yield manifest
-    jobs = [(metric.get("provider") or {}).get("job") for metric in spec.get("metrics") or () if "provider" in metric]
+    jobs = [
+        (metric.get("provider") or {}).get("job") for metric in spec.get("metrics") or () if "provider" in metric
+    ]
     for outer in (spec, *((each or {}).get("spec") or {} for each in (spec.get("jobTemplate"), *jobs))):
         template = outer.get("template")
         if isinstance(template, dict) and "containers" in (template.get("spec") or {}):
