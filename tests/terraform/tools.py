@@ -1,0 +1,68 @@
+"""Tools: what judges terraform/: Terraform of this machine, tflint and checkov, at the versions written here."""
+
+import re
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+
+from tests.kube.tools import FOLDER, NotHere, NotInstalled, Tool, build, found, run
+
+OLDEST = (1, 11)  # of Terraform: what the modules ask for; 1.10 brought locks without a table beside the bucket
+TFLINT = Tool(package="github.com/terraform-linters/tflint", version="v0.64.0", tell=("--version",))
+CHECKOV = "3.3.30"  # a venv of its own: what it depends on must not meet what the collector depends on
+INSTALL_PATIENCE = 300.0  # seconds for a hundred packages
+
+
+@cache
+def terraform() -> Path:
+    """Give the path of Terraform. Raises NotHere."""
+    path = shutil.which("terraform")
+    if path is None:
+        raise NotHere("no terraform on PATH: https://developer.hashicorp.com/terraform/install")
+    told = re.match(r"Terraform v(\d+)\.(\d+)", run([path, "version"]).stdout)
+    if told is None or (int(told[1]), int(told[2])) < OLDEST:
+        raise NotHere(f"terraform on PATH is older than {'.'.join(map(str, OLDEST))}")
+    return Path(path)
+
+
+@cache
+def tflint() -> Path:
+    """Give the path of tflint. Raises NotHere."""
+    return found("tflint", TFLINT, by="make check-terraform")
+
+
+@cache
+def checkov() -> Path:
+    """Give the path of checkov. Raises NotHere."""
+    path = _venv() / "bin" / "checkov"
+    if not path.is_file():
+        raise NotHere(f"no checkov {CHECKOV} in .tools: `make check-terraform` installs it")
+    return path
+
+
+def build_tflint() -> None:
+    """Build tflint, of whose rules those for the language itself are part. Raises NotHere, NotInstalled."""
+    build("tflint", TFLINT)
+    tflint.cache_clear()
+
+
+def install_checkov() -> None:
+    """Install checkov into a venv of its own. Raises NotInstalled."""
+    FOLDER.mkdir(exist_ok=True)
+    uv = shutil.which("uv")
+    making = [uv, "venv", "--quiet", "--clear"] if uv else [sys.executable, "-m", "venv", "--clear"]
+    python = _venv() / "bin" / "python"
+    filling = (
+        [uv, "pip", "install", "--quiet", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
+    )
+    for command in ([*making, _venv()], [*filling, f"checkov=={CHECKOV}"]):
+        done = run(command, timeout=INSTALL_PATIENCE)
+        if done.returncode:
+            shutil.rmtree(_venv(), ignore_errors=True)
+            raise NotInstalled(f"checkov {CHECKOV}: {(done.stderr.strip() or 'it said nothing').splitlines()[-1]}")
+    checkov.cache_clear()
+
+
+def _venv() -> Path:
+    return FOLDER / f"checkov-{CHECKOV}"
