@@ -3,3 +3,8 @@ plugin "terraform" {
   enabled = true
   preset  = "all"
 }
+
+# A file is called by what is in it, not main.tf.
+rule "terraform_standard_module_structure" {
+  enabled = false
+}
