@@ -108,19 +108,26 @@ run "one_region" {
   }
 }
 
-run "refuses_two_primaries" {
+run "refuses_names_for_numbers" {
   command = plan
   variables {
     account_id      = "me"
     zone_id         = "example.com"
     hostname        = "localhost"
     monitor_seconds = 1
+  }
+  expect_failures = [var.account_id, var.zone_id, var.hostname, var.monitor_seconds]
+}
+
+run "refuses_two_primaries" {
+  command = plan
+  variables {
     regions = {
       us = { origin = "us.collector.example.com", primary = true }
       eu = { origin = "eu.collector.example.com", primary = true }
     }
   }
-  expect_failures = [var.account_id, var.zone_id, var.hostname, var.monitor_seconds, var.regions]
+  expect_failures = [var.regions]
 }
 
 run "refuses_no_primary" {

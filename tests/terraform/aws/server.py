@@ -1,13 +1,15 @@
 """Moto's server, and what it lacks of EKS: add-ons, access entries, Pod Identity associations, some settings.
 
-Run by the Python that Moto is installed in, on 127.0.0.1: `python server.py PORT`. Whatever is written is there at once
-and whole, so that nothing of Terraform's waiting is shown here; the shapes are those of the EKS API.
+Run by the Python that Moto is installed in, on 127.0.0.1: `python server.py PORT`. Whatever is written is there at
+once and whole, so that nothing of Terraform's waiting is shown here; the shapes are those of the EKS API.
 """
 
+import io
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
@@ -17,25 +19,36 @@ Body = dict[str, Any]
 Start = Callable[..., Any]
 Wsgi = Callable[[Environ, Start], Iterable[bytes]]
 
-ACCOUNT = "123456789012"
-REGION = "eu-central-1"
+ARN = "arn:aws:eks:eu-central-1:123456789012"
 CREATED = 1_800_000_000  # seconds since 1970; nobody asks when
 # What Moto takes and forgets, of clusters and of node groups; and what it makes up, of node groups.
 FORGOTTEN = ("accessConfig", "upgradePolicy", "updateConfig")
 MADE_UP = ("remoteAccess",)
 # Moto puts a launch template's own tags among those of what is launched by it.
-_OWN_TAGS = re.compile(rb"<item>\s*<resourceType>launch-template</resourceType>.*?</tagSet>\s*</item>", re.DOTALL)
-# How a collection is called in a path, what one of it is called in an answer, and by which field it is found.
+OWN_TAGS = re.compile(rb"<item>\s*<resourceType>launch-template</resourceType>.*?</tagSet>\s*</item>", re.DOTALL)
+# By a collection's name in a path: how one of it is called in an answer, all of it, and what one is found by.
 KINDS = {
-    "addons": ("addon", "addonName"),
-    "access-entries": ("accessEntry", "principalArn"),
-    "pod-identity-associations": ("association", "associationId"),
+    "addons": ("addon", "addons", "addonName"),
+    "access-entries": ("accessEntry", "accessEntries", "principalArn"),
+    "pod-identity-associations": ("association", "associations", "associationId"),
 }
-_PATH = re.compile(rf"^/clusters/([^/]+)/({'|'.join(KINDS)})(?:/([^/]+))?(?:/(access-policies|update)(?:/([^/]+))?)?$")
+PATH = re.compile(
+    rf"/clusters/(?P<cluster>[^/]+)/(?P<kind>{'|'.join(KINDS)})(?:/(?P<name>[^/]+))?"
+    r"(?:/(?P<verb>access-policies|update)(?:/(?P<policy>[^/]+))?)?"
+)
 
 
-class Missing(Exception):
-    """There is none of that name."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A request for what Moto lacks."""
+
+    method: str
+    body: Body
+    cluster: str
+    kind: str
+    name: str
+    verb: str
+    policy: str
 
 
 class Extended:
@@ -49,65 +62,75 @@ class Extended:
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Serve one request."""
-        path = environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0]
-        if found := _PATH.match(path):
-            cluster, kind, *rest = (part and unquote(part) for part in found.groups())
-            return self._own(environ, start, cluster, kind, *rest)
+        # As it was sent: an ARN's slashes are part of a name.
+        path = str(environ.get("RAW_URI", environ["PATH_INFO"])).partition("?")[0]
+        if found := PATH.fullmatch(path):
+            parts = {key: unquote(value or "") for key, value in found.groupdict().items()}
+            return self._own(start, Asked(method=environ["REQUEST_METHOD"], body=_body(environ), **parts))
         if path.startswith("/clusters"):
             return self._completed(environ, start, path)
         if path == "/":
-            return self._without_own_tags(environ, start)
+            return self._changed(environ, start, lambda raw: OWN_TAGS.sub(b"", raw))
         return self._moto(environ, start)
 
-    def _own(self, environ: Environ, start: Start, cluster: str, kind: str, name: str, verb: str, more: str) -> list[bytes]:
-        method, asked = environ["REQUEST_METHOD"], _body(environ)
+    def _own(self, start: Start, asked: Asked) -> list[bytes]:
+        answer = self._policy if asked.verb == "access-policies" else self._one
         try:
-            if verb == "access-policies":
-                return _answer(start, self._policy(method, cluster, name, more, asked))
-            return _answer(start, self._one(method, cluster, kind, name, asked))
-        except (KeyError, Missing):
-            return _answer(start, {"message": f"no {kind} {name}"}, "404 Not Found", "ResourceNotFoundException")
+            return _answer(start, answer(asked))
+        except KeyError:
+            said = {"message": f"no {asked.kind} {asked.name}"}
+            return _answer(start, said, "404 Not Found", ("x-amzn-ErrorType", "ResourceNotFoundException"))
 
-    def _one(self, method: str, cluster: str, kind: str, name: str, asked: Body) -> Body:
-        word, found_by = KINDS[kind]
-        if method == "POST" and not name:
-            number = str(len(self._kept) + 1)
-            made = {"clusterName": cluster, "status": "ACTIVE", "createdAt": CREATED, "modifiedAt": CREATED, **asked}
-            made.setdefault("associationId", f"a-{number}")
-            for arn in ("addonArn", "accessEntryArn", "associationArn"):
-                made[arn] = f"arn:aws:eks:{REGION}:{ACCOUNT}:{kind}/{cluster}/{number}"
-            self._kept[cluster, kind, made[found_by]] = made
-            return {word: made}
-        if not name:
-            return {word + "s": [one for (of, is_a, _), one in self._kept.items() if (of, is_a) == (cluster, kind)]}
-        if method == "DELETE":
-            return {word: self._kept.pop((cluster, kind, name))}
-        self._kept[cluster, kind, name].update(asked)
-        return {word: self._kept[cluster, kind, name], "update": {"id": "1", "status": "Successful"}}
+    def _one(self, asked: Asked) -> Body:
+        word, words, _ = KINDS[asked.kind]
+        key = (asked.cluster, asked.kind, asked.name)
+        if not asked.name:
+            return {word: self._made(asked)} if asked.method == "POST" else {words: self._listed(asked)}
+        if asked.method == "DELETE":
+            return {word: self._kept.pop(key)}
+        self._kept[key].update(asked.body)
+        return {word: self._kept[key], "update": {"id": "1", "status": "Successful"}}
 
-    def _policy(self, method: str, cluster: str, principal: str, policy: str, asked: Body) -> Body:
-        if (cluster, "access-entries", principal) not in self._kept:
-            raise Missing
-        policies = self._policies.setdefault((cluster, principal), {})
-        of = {"clusterName": cluster, "principalArn": principal}
-        if method == "POST":
-            made = {"associatedAt": CREATED, "modifiedAt": CREATED, **asked}
-            policies[asked["policyArn"]] = made
+    def _made(self, asked: Asked) -> Body:
+        number = len(self._kept) + 1
+        arn = f"{ARN}:{asked.kind}/{asked.cluster}/{number}"
+        made = {
+            "clusterName": asked.cluster,
+            "status": "ACTIVE",
+            "createdAt": CREATED,
+            "modifiedAt": CREATED,
+            "addonArn": arn,
+            "accessEntryArn": arn,
+            "associationArn": arn,
+            "associationId": f"a-{number}",
+            **asked.body,
+        }
+        self._kept[asked.cluster, asked.kind, made[KINDS[asked.kind][2]]] = made
+        return made
+
+    def _listed(self, asked: Asked) -> list[Any]:
+        mine = {key[2]: one for key, one in self._kept.items() if key[:2] == (asked.cluster, asked.kind)}
+        return list(mine.values() if asked.kind == "pod-identity-associations" else mine)
+
+    def _policy(self, asked: Asked) -> Body:
+        entry = self._kept[asked.cluster, "access-entries", asked.name]
+        of = {"clusterName": asked.cluster, "principalArn": entry["principalArn"]}
+        policies = self._policies.setdefault((asked.cluster, asked.name), {})
+        if asked.method == "POST":
+            made = {"associatedAt": CREATED, "modifiedAt": CREATED, **asked.body}
+            policies[asked.body["policyArn"]] = made
             return {**of, "associatedAccessPolicy": made}
-        if method == "DELETE":
-            del policies[policy]
+        if asked.method == "DELETE":
+            del policies[asked.policy]
             return {}
         return {**of, "associatedAccessPolicies": list(policies.values())}
 
     def _completed(self, environ: Environ, start: Start, path: str) -> list[bytes]:
         asked = _body(environ)
         if named := asked.get("nodegroupName", asked.get("name")):
-            self._forgotten[f"{path}/{named}"] = {key: asked[key] for key in FORGOTTEN if key in asked}
             path = f"{path}/{named}"
+            self._forgotten[path] = {key: asked[key] for key in FORGOTTEN if key in asked}
         return self._changed(environ, start, lambda raw: _completed(raw, self._forgotten.get(path, {})))
-
-    def _without_own_tags(self, environ: Environ, start: Start) -> list[bytes]:
-        return self._changed(environ, start, lambda raw: _OWN_TAGS.sub(b"", raw))
 
     def _changed(self, environ: Environ, start: Start, change: Callable[[bytes], bytes]) -> list[bytes]:
         told: list[Any] = []
@@ -119,24 +142,21 @@ class Extended:
 
 def _completed(raw: bytes, forgotten: Body) -> bytes:
     said = json.loads(raw or b"{}")
-    for one in (said[key] for key in ("cluster", "nodegroup") if key in said):
-        one |= forgotten
-        for key in MADE_UP:
-            one.pop(key, None)
+    for word in said.keys() & {"cluster", "nodegroup"}:
+        kept = {key: value for key, value in said[word].items() if key not in MADE_UP}
+        said[word] = {**kept, **forgotten}
     return json.dumps(said).encode()
 
 
 def _body(environ: Environ) -> Body:
-    size = int(environ.get("CONTENT_LENGTH") or 0)
-    raw = environ["wsgi.input"].read(size)
-    environ["wsgi.input"] = import_module("io").BytesIO(raw)  # Moto reads it again
+    raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(raw)  # Moto reads it again
     return dict(json.loads(raw)) if raw else {}
 
 
-def _answer(start: Start, body: Body, status: str = "200 OK", error: str = "") -> list[bytes]:
+def _answer(start: Start, body: Body, status: str = "200 OK", *headers: tuple[str, str]) -> list[bytes]:
     raw = json.dumps(body).encode()
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(raw)))]
-    start(status, [*headers, ("x-amzn-ErrorType", error)] if error else headers)
+    start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(raw))), *headers])
     return [raw]
 
 
