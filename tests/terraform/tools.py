@@ -51,12 +51,12 @@ def install_checkov() -> None:
     """Install checkov into a venv of its own. Raises NotInstalled."""
     FOLDER.mkdir(exist_ok=True)
     uv = shutil.which("uv")
-    making = [uv, "venv", "--quiet", "--clear"] if uv else [sys.executable, "-m", "venv", "--clear"]
     python = _venv() / "bin" / "python"
-    filling = (
-        [uv, "pip", "install", "--quiet", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
+    making: list[str | Path] = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
+    filling: list[str | Path] = (
+        [uv, "pip", "install", "-q", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
     )
-    for command in ([*making, _venv()], [*filling, f"checkov=={CHECKOV}"]):
+    for command in ([*making, "--clear", _venv()], [*filling, f"checkov=={CHECKOV}"]):
         done = run(command, timeout=INSTALL_PATIENCE)
         if done.returncode:
             shutil.rmtree(_venv(), ignore_errors=True)
