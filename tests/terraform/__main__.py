@@ -33,8 +33,11 @@ def _missing() -> Iterator[tuple[str, Callable[[], object]]]:
         except NotHere:
             yield what, get
     for provider in providers.pinned():
-        if not providers.is_here(provider):
+        if not providers.is_real(provider):
             yield f"{provider.source} {provider.version}", partial(providers.fetch, provider)
+    for provider in providers.with_schemas():
+        if not providers.stands_in(provider):
+            yield f"what stands in for {provider.source}", partial(providers.stand_in, provider)
 
 
 def _got(what: str, get: Callable[[], object]) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.kube.tools import ROOT
-from tests.terraform.providers import configuration, is_real, pinned
+from tests.kube.tools import ROOT, NotHere
+from tests.terraform.providers import configuration, is_real, pinned, stands_in
 from tests.terraform.tools import terraform
 
 TERRAFORM = ROOT / "terraform"
@@ -29,16 +29,17 @@ class Module:
 
     folder: Path
     env: Mapping[str, str]
+    standins: bool = False
 
     def run(self, *words: str, ok: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
         """Run Terraform's command in the folder. Raises Failed on another status than those."""
         own = {
-            "TF_CLI_CONFIG_FILE": str(configuration()),
+            "TF_CLI_CONFIG_FILE": str(configuration(standins=self.standins)),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
-        command = [terraform(), f"-chdir={self.folder}", *words]
+        command: list[str | Path] = [terraform(), f"-chdir={self.folder}", *words]
         env = {**os.environ, **own, **self.env}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
         if done.returncode not in ok:
@@ -78,14 +79,21 @@ def names() -> list[str]:
     return sorted(str(folder.relative_to(TERRAFORM)) for folder in folders if (folder / "versions.tf").is_file())
 
 
-def copy(name: str, into: Path, env: Mapping[str, str] | None = None) -> Module:
-    """Give a module, initialised in a copy, with its state in that folder whatever backend it names."""
+def copy(name: str, into: Path, env: Mapping[str, str] | None = None, *, standins: bool = False) -> Module:
+    """Give a module, initialised in a copy, with its state in that folder whatever backend it names.
+
+    With `standins`, its providers are those that stand in, which ask no cloud. Raises NotHere if one is missing.
+    """
     shutil.copytree(TERRAFORM, into, ignore=NOT_OURS, dirs_exist_ok=True)
-    module = Module(folder=into / name, env=env or {})
+    module = Module(folder=into / name, env=env or {}, standins=standins)
     for path in module.folder.glob("backend*.tf"):
         path.unlink()
-    lock = module.folder / ".terraform.lock.hcl"
-    if lock.exists() and any(one.source in lock.read_text() for one in pinned() if not is_real(one)):
-        lock.unlink()  # what stands in for a provider has other hashes
+    wanted = [one for one in pinned() if one.source in (module.folder / "versions.tf").read_text(encoding="utf-8")]
+    for one in wanted:
+        if not is_real(one) and not stands_in(one):
+            raise NotHere(f"there is neither {one.source} {one.version} nor what could stand in for it")
+    if any(standins or not is_real(one) for one in wanted):
+        # What stands in for a provider has other hashes.
+        (module.folder / ".terraform.lock.hcl").unlink(missing_ok=True)
     module.run("init", "-no-color")
     return module

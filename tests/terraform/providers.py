@@ -1,8 +1,8 @@
 """Providers: those that terraform/ pins, in one mirror in `.tools`; from this machine, or from their registry.
 
-Where neither has one, a provider of our own stands in if it is told what the resources have (`schemas/NAME.json`):
-what is valid, planned and mocked is judged all the same, with what the real one would answer left out. A mirror's
-folder says which it is, so that a test that needs the real one can say that it is not there.
+A provider of our own stands in for one whose resources are described in `schemas/NAME.json`: it keeps what it is
+told and asks nobody, so that plans, applies and mocks run where the provider, or its cloud, is not to be had. Where
+both are here, `test_standin.py` holds those descriptions to the provider.
 """
 
 import json
@@ -62,9 +62,14 @@ def is_real(provider: Provider) -> bool:
     return (MIRROR / provider.package).exists() or any((MIRROR / REGISTRY / provider.source).glob("*.zip"))
 
 
-def is_here(provider: Provider) -> bool:
-    """Whether there is the provider, or what stands in for it."""
-    return is_real(provider) or (STANDINS / provider.package).exists()
+def stands_in(provider: Provider) -> bool:
+    """Whether what stands in for the provider is built."""
+    return (STANDINS / provider.package / "schema.json").exists()
+
+
+def with_schemas() -> list[Provider]:
+    """Give every provider that something can stand in for."""
+    return [provider for provider in pinned() if _schema(provider).is_file()]
 
 
 def real(name: str) -> Provider:
@@ -76,36 +81,44 @@ def real(name: str) -> Provider:
 
 
 def fetch(provider: Provider) -> str:
-    """Bring a provider into the mirror, and give where it came from. Raises NotHere, NotInstalled."""
+    """Bring a provider into the mirror, and give where it came from. Raises NotHere."""
     for folder in _folders():
         if (folder / provider.package).is_dir():
             _link(MIRROR / provider.package, folder / provider.package)
-            return f"on this machine, {folder}"
+            return "it is on this machine"
     if _from_registry(provider):
         return f"from {REGISTRY}"
-    _stand_in(provider)
-    return f"a stand-in: it is neither on this machine nor to be had from {REGISTRY}"
-
-
-@cache
-def configuration() -> Path:
-    """Give a configuration of Terraform's command that takes providers from the mirrors alone."""
-    MIRROR.mkdir(parents=True, exist_ok=True)
-    STANDINS.mkdir(parents=True, exist_ok=True)
-    known = {True: MIRROR, False: STANDINS}
-    sources = {which: [f"{REGISTRY}/{one.source}" for one in pinned() if is_real(one) is which] for which in known}
-    mirrors = "".join(
-        f'  filesystem_mirror {{\n    path    = "{folder}"\n    include = {_listed(sources[which])}\n  }}\n'
-        for which, folder in known.items()
-        if sources[which]
+    aside = ": a stand-in takes its place" if _schema(provider).is_file() else ""
+    raise NotHere(
+        f"{provider.source} {provider.version} is neither on this machine nor to be had from {REGISTRY}{aside}"
     )
-    path = FOLDER / "terraform" / "terraform.rc"
+
+
+def configuration(*, standins: bool = False) -> Path:
+    """Give a configuration of Terraform's command: providers come from the mirrors alone.
+
+    With `standins` they are those that stand in, where there are such, else where the provider itself is not here.
+    """
+    folders = {provider: _folder(provider, standins=standins) for provider in pinned()}
+    mirrors = "".join(
+        f'  filesystem_mirror {{\n    path    = "{folder}"\n    include = {json.dumps(sources)}\n  }}\n'
+        for folder in (MIRROR, STANDINS)
+        if (sources := [f"{REGISTRY}/{one.source}" for one, where in folders.items() if where == folder])
+    )
+    path = FOLDER / "terraform" / ("standins.rc" if standins else "terraform.rc")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"disable_checkpoint = true\nprovider_installation {{\n{mirrors}}}\n", encoding="utf-8")
     return path
 
 
-def _listed(names: list[str]) -> str:
-    return json.dumps(names)
+def _folder(provider: Provider, *, standins: bool) -> Path | None:
+    order = (STANDINS, MIRROR) if standins else (MIRROR, STANDINS)
+    known = {MIRROR: is_real(provider), STANDINS: stands_in(provider)}
+    return next((folder for folder in order if known[folder]), None)
+
+
+def _schema(provider: Provider) -> Path:
+    return SCHEMAS / f"{provider.name}.json"
 
 
 def _folders() -> list[Path]:
@@ -124,24 +137,19 @@ def _from_registry(provider: Provider) -> bool:
         wanted = f'{{ source = "{provider.source}", version = "{provider.version}" }}'
         text = f"terraform {{\n  required_providers {{\n    {provider.name} = {wanted}\n  }}\n}}\n"
         Path(folder, "main.tf").write_text(text, encoding="utf-8")
-        command = [terraform(), f"-chdir={folder}", "providers", "mirror", MIRROR]
+        command: list[str | Path] = [terraform(), f"-chdir={folder}", "providers", "mirror", MIRROR]
         done = run(command, env={"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}, timeout=PATIENCE)
     return done.returncode == 0
 
 
-def _stand_in(provider: Provider) -> None:
-    schema = SCHEMAS / f"{provider.name}.json"
-    if not schema.is_file():
-        raise NotHere(
-            f"{provider.source} {provider.version} is not on this machine, nor to be had from {REGISTRY}"
-        )
+def stand_in(provider: Provider) -> None:
+    """Build what stands in for a provider. Raises NotHere, NotInstalled."""
     if go() is None:
-        raise NotHere(f"{provider.source} {provider.version} is not to be had, nor Go to build its stand-in with")
-    built = _built()
+        raise NotHere(f"no Go to build what stands in for {provider.source}")
     folder = STANDINS / provider.package
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(built, folder / f"terraform-provider-{provider.name}_v{provider.version}")
-    _link(folder / "schema.json", schema)
+    shutil.copy(_built(), folder / f"terraform-provider-{provider.name}_v{provider.version}")
+    _link(folder / "schema.json", _schema(provider))
 
 
 @cache

@@ -41,7 +41,7 @@ GIVEN: Told = {
 SERVERS = ["prod-cp-1", "prod-cp-2", "prod-cp-3"]
 WORKERS = ["prod-general-1", "prod-general-2"]
 ADDRESSES = dict(
-    zip([*SERVERS, *WORKERS], ["10.0.1.10", "10.0.1.11", "10.0.1.12", "10.0.1.30", "10.0.1.31"], strict=True)
+    zip([*SERVERS, *WORKERS], ["10.0.1.10", "10.0.1.11", "10.0.1.12", "10.0.1.20", "10.0.1.21"], strict=True)
 )
 LIMIT = 32 * 1024  # bytes of user_data that Hetzner takes
 

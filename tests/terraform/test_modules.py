@@ -39,7 +39,7 @@ def test_tflint_has_nothing_against_it(name: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_checkov_has_nothing_against_them() -> None:
-    command = [
+    command: list[str | Path] = [
         checkov(),
         "--directory",
         TERRAFORM,

@@ -17,7 +17,7 @@ locals {
         role        = "agent"
         pool        = name
         server_type = pool.server_type
-        address     = cidrhost(var.network.subnet, 20 * pool.block + number + 9)
+        address     = cidrhost(var.network.subnet, 10 * pool.block + number + 9)
         founds      = false
         labels      = pool.labels
         taints      = pool.taints

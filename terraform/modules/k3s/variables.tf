@@ -47,7 +47,7 @@ variable "founder" {
 }
 
 variable "workers" {
-  description = "Pools of servers that run what is deployed: how many, of which type, and their block of twenty addresses, which is theirs for good; none: the control planes run it"
+  description = "Pools of servers that run what is deployed: how many, of which type, and their block of ten addresses, which is theirs for good; none: the control planes run it"
   type = map(object({
     count       = number
     server_type = string
@@ -64,8 +64,8 @@ variable "workers" {
   }
 
   validation {
-    condition     = alltrue([for pool in values(var.workers) : pool.count >= 0 && pool.count <= 20 && floor(pool.count) == pool.count])
-    error_message = "A pool has 0 to 20 servers: its block has no more addresses."
+    condition     = alltrue([for pool in values(var.workers) : pool.count >= 0 && pool.count <= 10 && floor(pool.count) == pool.count])
+    error_message = "A pool has 0 to 10 servers: no more are spread over hosts, and its block has no more addresses."
   }
 
   validation {
@@ -106,7 +106,7 @@ variable "network" {
     condition = try(
       pow(2, 32 - tonumber(split("/", var.network.subnet)[1])) - 1 > max(
         10 + var.control_planes.count - 1,
-        [for pool in values(var.workers) : 20 * pool.block + max(pool.count, 1) + 9]...
+        [for pool in values(var.workers) : 10 * pool.block + max(pool.count, 1) + 9]...
     ), false)
     error_message = "The subnet is too small for the control planes, which begin at its tenth address, and the blocks of the workers."
   }

@@ -15,7 +15,7 @@ run "three_control_planes_and_two_workers" {
 
   assert {
     condition = { for name, server in output.servers : name => server.address } == {
-      prod-cp-1 = "10.0.1.10", prod-cp-2 = "10.0.1.11", prod-cp-3 = "10.0.1.12", prod-general-1 = "10.0.1.30", prod-general-2 = "10.0.1.31"
+      prod-cp-1 = "10.0.1.10", prod-cp-2 = "10.0.1.11", prod-cp-3 = "10.0.1.12", prod-general-1 = "10.0.1.20", prod-general-2 = "10.0.1.21"
     }
     error_message = "Names and addresses are other ones."
   }
@@ -65,7 +65,7 @@ run "another_pool_moves_nobody" {
   }
 
   assert {
-    condition     = output.servers["prod-general-1"].address == "10.0.1.30" && output.servers["prod-batch-1"].address == "10.0.1.50"
+    condition     = output.servers["prod-general-1"].address == "10.0.1.20" && output.servers["prod-batch-1"].address == "10.0.1.30"
     error_message = "A pool's addresses are its block's."
   }
 }
@@ -232,7 +232,7 @@ run "refuses_two_pools_in_one_block" {
 run "refuses_a_pool_above_its_block" {
   command = plan
   variables {
-    workers = { general = { count = 21, server_type = "cx43", block = 1 } }
+    workers = { general = { count = 11, server_type = "cx43", block = 1 } }
   }
   expect_failures = [var.workers]
 }
