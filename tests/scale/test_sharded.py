@@ -79,8 +79,9 @@ async def test_counts_add_up_and_sources_are_told_once(sharded: Sharded) -> None
     events = [event(source=source, action=action) for source in (one, other) for action in ("a", "a", "b")]
     await sharded.keep(events, strict=False)
     now = datetime.now(UTC)
-    span = {"since": now - timedelta(hours=1), "until": now + timedelta(hours=1), "step": timedelta(hours=2)}
-    counts = await sharded.counts(StatsQuery(filter=Filter(), by=("action",), **span))
+    hour = timedelta(hours=1)
+    query = StatsQuery(filter=Filter(), by=("action",), since=now - hour, until=now + hour, step=2 * hour)
+    counts = await sharded.counts(query)
     assert [(count.labels, count.events) for count in counts] == [(("a",), 4), (("b",), 2)]
     assert [(found.source, found.events) for found in await sharded.sources()] == [
         (s, 3) for s in sorted((one, other))
