@@ -36,6 +36,7 @@ version: ## Print the version
 
 up: image ## Start everything in containers, wait for it, and print where it is (deploy/compose); needs Docker
 	@cd deploy/compose && docker compose up --no-build --detach --wait $(ARGS)
+	@deploy/compose/narrate
 	@cd deploy/compose && for service in nginx collector; do docker compose port $$service 8080 2>/dev/null && break; done | \
 	  sed 's|^|The collector: http://|'
 
