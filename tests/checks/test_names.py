@@ -29,6 +29,7 @@ MAY_SAY = {
     "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
     "deploy/helm/collector/values.yaml": {"image"},
     "deploy/helm/collector/README.md": {"image"},
+    "tests/terraform/standin/go.sum": {"version"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }
