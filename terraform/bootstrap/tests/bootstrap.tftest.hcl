@@ -3,15 +3,14 @@ mock_provider "helm" {}
 variables {
   kubeconfig = "/nowhere/kubeconfig"
   context    = "collector"
-  values     = "tests/fixtures/values.yaml"
-  root       = "tests/fixtures/root.yaml"
+  argocd     = "tests/fixtures/argocd"
 }
 
 run "argo_cd_and_the_root_application" {
   command = plan
 
   assert {
-    condition     = helm_release.argocd.version == "9.4.17" && helm_release.argocd.repository == "https://argoproj.github.io/argo-helm" && helm_release.argocd.atomic
+    condition     = helm_release.argocd.version == "1.2.3" && helm_release.argocd.repository == "https://charts.example.com" && helm_release.argocd.atomic
     error_message = "Argo CD of one version, whole or not at all."
   }
 
@@ -48,19 +47,18 @@ run "told_cascading_and_with_storage" {
 run "refuses_what_is_open" {
   command = plan
   variables {
-    kubeconfig    = ""
-    context       = " "
-    chart_version = "latest"
-    storage       = "nfs"
-    narrate_url   = "https://collector.example.com/events; rm -rf ."
+    kubeconfig  = ""
+    context     = " "
+    storage     = "nfs"
+    narrate_url = "https://collector.example.com/events; rm -rf ."
   }
-  expect_failures = [var.kubeconfig, var.context, var.chart_version, var.storage, var.narrate_url]
+  expect_failures = [var.kubeconfig, var.context, var.storage, var.narrate_url]
 }
 
 run "refuses_a_range_of_versions" {
   command = plan
   variables {
-    chart_version = "~> 9.4"
+    argocd = "tests/fixtures/unpinned"
   }
-  expect_failures = [var.chart_version]
+  expect_failures = [helm_release.argocd]
 }
