@@ -2,10 +2,6 @@ locals {
   folder = coalesce(var.argocd, "${path.module}/../../argocd")
   chart  = yamldecode(file("${local.folder}/hub/values.yaml")).argocd
   root   = yamldecode(file("${local.folder}/root.yaml"))
-
-  # With it Argo CD deletes what an Application has made before it lets go of the Application.
-  finalizers  = var.cascade ? ["resources-finalizer.argocd.argoproj.io"] : []
-  application = merge(local.root, { metadata = merge(local.root.metadata, { finalizers = local.finalizers }) })
 }
 
 resource "helm_release" "argocd" {
@@ -36,7 +32,7 @@ resource "helm_release" "root" {
   name        = "root"
   namespace   = helm_release.argocd.namespace
   chart       = "${path.module}/root"
-  values      = [yamlencode({ application = local.application, storage = var.storage })]
+  values      = [yamlencode({ application = local.root, storage = var.storage })]
   max_history = 5
   timeout     = 1800
 }

@@ -35,12 +35,6 @@ variable "storage" {
   }
 }
 
-variable "cascade" {
-  description = "Deleting the root Application deletes all that follows from it. Set it, and apply, before a destroy."
-  type        = bool
-  default     = false
-}
-
 variable "narrate_url" {
   description = "Address of a collector that is told of each apply that changed something; empty: none is. Its token, if it asks for one, is in COLLECTOR_TOKEN."
   type        = string

@@ -15,8 +15,8 @@ run "argo_cd_and_the_root_application" {
   }
 
   assert {
-    condition     = yamldecode(helm_release.root.values[0]).application.kind == "Application" && yamldecode(helm_release.root.values[0]).application.metadata.finalizers == [] && yamldecode(helm_release.root.values[0]).storage == ""
-    error_message = "The root Application as it is in git: a destroy takes nothing along."
+    condition     = yamldecode(helm_release.root.values[0]).application.kind == "Application" && yamldecode(helm_release.root.values[0]).storage == ""
+    error_message = "The root Application as it is in git."
   }
 
   assert {
@@ -25,17 +25,11 @@ run "argo_cd_and_the_root_application" {
   }
 }
 
-run "told_cascading_and_with_storage" {
+run "told_and_with_storage" {
   command = plan
   variables {
-    cascade     = true
     storage     = "ebs"
     narrate_url = "https://collector.example.com"
-  }
-
-  assert {
-    condition     = yamldecode(helm_release.root.values[0]).application.metadata.finalizers[0] == "resources-finalizer.argocd.argoproj.io" && yamldecode(helm_release.root.values[0]).application.metadata.name == "root"
-    error_message = "With cascade, what the root Application has made goes with it."
   }
 
   assert {
