@@ -1,6 +1,8 @@
+# A bucket of its own, private and versioned. Its name comes from `terraform init -backend-config=backend.hcl`, see
+# README.md; the lock is a file beside the state.
 terraform {
-  # Bucket, key and region are given at init, see README.md. Two runs at once are kept apart by a file in the bucket.
   backend "s3" {
+    key          = "eks/terraform.tfstate"
     use_lockfile = true
     encrypt      = true
   }
