@@ -54,8 +54,11 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
 
-check-deploy: .venv/.dev ## Render and check every manifest and the chart; builds the tools for it in .tools, needs Go
+check-deploy: .venv/.dev ## Render and check every manifest, the chart and argocd; builds the tools for it in .tools, needs Go
 	@$(BIN)/python -m tests.kube $(ARGS)
+
+check-terraform: .venv/.dev ## Check and test terraform/, with mocks and for real; builds its tools in .tools, needs Terraform
+	@$(BIN)/python -m tests.terraform $(ARGS)
 
 fuzz: .venv/.dev ## Send hostile requests without end to a real collector (ARGS="--cases 100000 --seed 1")
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
