@@ -316,8 +316,8 @@ def drain_for_ever(postgres_url: str, spool_url: str) -> None:
 
 
 @asynccontextmanager
-async def leading(store: PostgresStore) -> AsyncIterator[Callable[[], bool]]:
-    leader = store.leader()
+async def leading(store: PostgresStore, spool: str = "spool") -> AsyncIterator[Callable[[], bool]]:
+    leader = store.leader(spool)
     task = asyncio.create_task(lead(leader, Metrics(0), lambda: None))
     yield lambda: leader.holds
     task.cancel()
@@ -339,6 +339,9 @@ async def test_one_leads_and_another_takes_over(postgres_url: str) -> None:
         async with leading(store) as third_leads:
             await asyncio.sleep(0.5)
             assert not third_leads()
+        async with leading(store, "the spool of another region") as another_leads:
+            await until(another_leads)
+            assert second_leads()
     async with leading(store) as fourth_leads:
         await until(fourth_leads)
     await store.close()
@@ -346,7 +349,7 @@ async def test_one_leads_and_another_takes_over(postgres_url: str) -> None:
 
 async def test_a_leader_whose_session_ends_leads_no_longer(postgres_url: str) -> None:
     store = opened(postgres_url)
-    leader = store.leader()
+    leader = store.leader("spool")
     await leader.turn()
     assert leader.holds
     connection = await asyncpg.connect(postgres_url)
