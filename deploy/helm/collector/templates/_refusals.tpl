@@ -1,10 +1,6 @@
 {{/* What the schema cannot say: values that each are right, and together would lose events or never run. */}}
 {{- define "collector.refuse" -}}
-<<<<<<< HEAD
-{{- range tuple "embedded" "existing" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
-=======
-{{- range tuple "embedded" "existing" "replica" "cnpg" "redis" "scaling" "leaving" "connections" "migrations" "gateway" -}}
->>>>>>> regions
+{{- range tuple "embedded" "existing" "replica" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
 {{- with include (printf "collector.refuse.%s" .) $ | trim -}}
 {{- regexReplaceAll "\\s+" . " " | fail -}}
 {{- end -}}
