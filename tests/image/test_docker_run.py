@@ -75,14 +75,6 @@ async def until_ready(port: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def until_kept(load: Load, since: float) -> float:
-    """Wait until something that was sent since then is acknowledged; gives the seconds from then to that."""
-    while not any(one.sent >= since for one in load.where("kept")):
-        assert time.monotonic() < since + PATIENCE
-        await asyncio.sleep(0.05)
-    return load.first_kept(since).done - since
-
-
 async def test_killed_from_the_host_it_is_back_and_has_everything(container: AsTheReadmeSays) -> None:
     await until_ready(container.port)
     async with Load(container.port, retry=True) as load:
@@ -93,7 +85,7 @@ async def test_killed_from_the_host_it_is_back_and_has_everything(container: AsT
             while container.restarts < kill:
                 container.fail_after(killed + PATIENCE, "it was not started again")
                 await asyncio.sleep(0.1)
-            print(f"acknowledged again {await until_kept(load, killed):.1f} s after it was killed")
+            print(f"acknowledged again {await load.until_kept(killed):.1f} s after it was killed")
     assert load.where("unknown") or load.where("not_kept")  # the kills were felt
     assert await load.audit(container.port) == CLEAN
 

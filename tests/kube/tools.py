@@ -37,6 +37,10 @@ TOOLS = {
     "kustomize": Tool(package="sigs.k8s.io/kustomize/kustomize/v5", version="v5.8.2"),
     "kubeconform": Tool(package="github.com/yannh/kubeconform/cmd/kubeconform", version="v0.8.0", tell=("-v",)),
     "kube-score": Tool(package="github.com/zegl/kube-score/cmd/kube-score", version="v1.20.0"),
+    # A registry in memory, for what is pushed.
+    "registry": Tool(
+        package="github.com/google/go-containerregistry/cmd/registry", version="v0.22.1", tell=("-h",)
+    ),
 }
 
 
