@@ -1,23 +1,30 @@
 locals {
-  values = file(coalesce(var.values, "${path.module}/../../argocd/install/values.yaml"))
-  root   = yamldecode(file(coalesce(var.root, "${path.module}/../../argocd/root.yaml")))
-
-  # With it Argo CD deletes what an Application has made before it lets go of the Application.
-  finalizers  = var.cascade ? ["resources-finalizer.argocd.argoproj.io"] : []
-  application = merge(local.root, { metadata = merge(local.root.metadata, { finalizers = local.finalizers }) })
+  folder = coalesce(var.argocd, "${path.module}/../../argocd")
+  chart  = yamldecode(file("${local.folder}/hub/values.yaml")).argocd
+  root   = yamldecode(file("${local.folder}/root.yaml"))
 }
 
 resource "helm_release" "argocd" {
   name             = "argocd"
   namespace        = "argocd"
   create_namespace = true
-  repository       = "https://argoproj.github.io/argo-helm"
-  chart            = "argo-cd"
-  version          = var.chart_version
-  values           = [local.values]
+  repository       = local.chart.repo
+  chart            = local.chart.chart
+  version          = local.chart.version
+  values           = [file("${local.folder}/install/values.yaml")]
   atomic           = true
   max_history      = 5
   timeout          = 600
+
+  lifecycle {
+    # From then on Argo CD keeps itself, from the same files: two would take turns.
+    ignore_changes = [version, values]
+
+    precondition {
+      condition     = can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", local.chart.version))
+      error_message = "argocd/hub/values.yaml: a version such as 9.5.7; what is not pinned moves by itself."
+    }
+  }
 }
 
 # A release of its own: its kind is only there once the release above has brought it. All else follows from git.
@@ -25,7 +32,7 @@ resource "helm_release" "root" {
   name        = "root"
   namespace   = helm_release.argocd.namespace
   chart       = "${path.module}/root"
-  values      = [yamlencode({ application = local.application, storage = var.storage })]
+  values      = [yamlencode({ application = local.root, storage = var.storage })]
   max_history = 5
   timeout     = 1800
 }

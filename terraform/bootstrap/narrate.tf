@@ -1,6 +1,6 @@
 locals {
   # What was brought up, and an id that is the same for the same: told twice, it is stored once.
-  told = { argo_cd = var.chart_version, root = sha256(jsonencode(local.root)), values = sha256(local.values) }
+  told = { argo_cd = helm_release.argocd.version, root = sha256(helm_release.root.values[0]) }
   event = {
     id      = "bootstrap-${substr(sha256(jsonencode([var.context, local.told])), 0, 32)}"
     source  = "terraform"
@@ -10,7 +10,6 @@ locals {
   }
 }
 
-# Best effort: a collector that is away fails nothing. There is no event of a failure, which nobody would be left to tell.
 resource "terraform_data" "narration" {
   count            = var.narrate_url == "" ? 0 : 1
   triggers_replace = local.event
@@ -29,6 +28,4 @@ resource "terraform_data" "narration" {
       EVENT = jsonencode(local.event)
     }
   }
-
-  depends_on = [helm_release.root]
 }

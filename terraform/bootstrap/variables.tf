@@ -18,25 +18,8 @@ variable "context" {
   }
 }
 
-variable "chart_version" {
-  description = "Version of the chart argo-cd."
-  type        = string
-  default     = "9.4.17"
-
-  validation {
-    condition     = can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", var.chart_version))
-    error_message = "A version such as 9.4.17: what is not pinned moves by itself."
-  }
-}
-
-variable "values" {
-  description = "Path of the values of Argo CD; null: this repository's argocd/install/values.yaml."
-  type        = string
-  default     = null
-}
-
-variable "root" {
-  description = "Path of the root Application; null: this repository's argocd/root.yaml."
+variable "argocd" {
+  description = "Path of the folder argocd: what to install, with which values, and the root Application. Null: this repository's."
   type        = string
   default     = null
 }
@@ -50,12 +33,6 @@ variable "storage" {
     condition     = contains(["", "ebs"], var.storage)
     error_message = "ebs, or empty."
   }
-}
-
-variable "cascade" {
-  description = "Deleting the root Application deletes all that follows from it. Set it, and apply, before a destroy."
-  type        = bool
-  default     = false
 }
 
 variable "narrate_url" {

@@ -4,7 +4,7 @@ locals {
     ebs-csi = { namespace = "kube-system", service_account = "ebs-csi-controller-sa" }
   }
   backups    = { for folder, account in var.databases : "backup-${folder}" => account }
-  identities = merge(local.drivers, local.backups)
+  identities = merge(local.drivers, local.backups, { secrets = var.secrets })
 }
 
 data "aws_iam_policy_document" "pod_assume" {
@@ -45,6 +45,19 @@ resource "aws_iam_role_policy_attachment" "driver" {
   }
   role       = aws_iam_role.pod[each.key].name
   policy_arn = "${local.managed}/${each.value}"
+}
+
+data "aws_iam_policy_document" "secrets" {
+  statement {
+    actions   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+    resources = ["arn:${data.aws_partition.current.partition}:secretsmanager:${var.region}:${data.aws_caller_identity.current.account_id}:secret:${var.secrets.prefix}*"]
+  }
+}
+
+resource "aws_iam_role_policy" "secrets" {
+  name   = "read"
+  role   = aws_iam_role.pod["secrets"].id
+  policy = data.aws_iam_policy_document.secrets.json
 }
 
 resource "aws_eks_pod_identity_association" "this" {

@@ -179,11 +179,22 @@ variable "nodes" {
 variable "databases" {
   description = "Who keeps backups: the service account of each PostgreSQL by CloudNativePG, by the folder of its own in the bucket."
   type        = map(object({ namespace = string, service_account = string }))
-  default     = { collector = { namespace = "collector", service_account = "collector-postgres" } }
+  default     = { production = { namespace = "collector-production", service_account = "collector-postgres" } }
 
   validation {
     condition     = alltrue([for folder in keys(var.databases) : can(regex("^[a-z0-9][a-z0-9-]{0,40}$", folder))])
     error_message = "Folders of a-z, 0-9 and -: a wildcard or a slash would reach into another's."
+  }
+}
+
+variable "secrets" {
+  description = "Who reads secrets of Secrets Manager, and which: those whose names begin so."
+  type        = object({ namespace = string, service_account = string, prefix = string })
+  default     = { namespace = "external-secrets", service_account = "external-secrets", prefix = "collector/" }
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]*/$", var.secrets.prefix))
+    error_message = "A folder such as collector/: anything shorter would be another's secrets, too."
   }
 }
 

@@ -1,5 +1,7 @@
 """terraform/bootstrap, applied with what stands in for Helm's provider, telling a real collector of it."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,7 @@ from tests.terraform.modules import TERRAFORM, Module, copy
 GIVEN = """
 kubeconfig = "/nowhere"
 context    = "nobody"
-values     = "tests/fixtures/values.yaml"
-root       = "tests/fixtures/root.yaml"
+argocd     = "tests/fixtures/argocd"
 """
 CHART = TERRAFORM / "bootstrap" / "root"
 
@@ -38,12 +39,12 @@ async def test_it_tells_a_collector_once_of_each_change(bootstrap: Module, tmp_p
         bootstrap.apply(told)
         (event,) = await _events(collector.url)
         assert (event["source"], event["action"], event["subject"]) == ("terraform", "deploy.succeeded", "argocd")
-        assert event["data"]["argo_cd"] == "9.4.17"
+        assert event["data"]["argo_cd"] == "1.2.3"
 
-        bootstrap.apply(told, "-var=chart_version=9.4.18")
+        bootstrap.apply(told, "-var=storage=ebs")
         newest, oldest = await _events(collector.url)
-        assert newest["data"]["argo_cd"] == "9.4.18"
         assert oldest["id"] == event["id"] != newest["id"]
+        assert newest["data"]["root"] != event["data"]["root"]
 
 
 @pytest.mark.timeout(600)
@@ -55,7 +56,9 @@ def test_a_collector_that_is_away_fails_nothing(bootstrap: Module) -> None:
 
 
 def test_the_chart_is_the_application_as_it_is_given() -> None:
-    application = yaml.safe_load((TERRAFORM / "bootstrap/tests/fixtures/root.yaml").read_text(encoding="utf-8"))
+    application = yaml.safe_load(
+        (TERRAFORM / "bootstrap/tests/fixtures/argocd/root.yaml").read_text(encoding="utf-8")
+    )
     assert _rendered({"application": application}) == [application]
     (_, storage) = _rendered({"application": application, "storage": "ebs"})
     assert storage["kind"] == "StorageClass"
@@ -63,10 +66,19 @@ def test_the_chart_is_the_application_as_it_is_given() -> None:
     assert storage["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
 
 
-def test_what_it_reads_of_argocd_is_there() -> None:
+@pytest.mark.timeout(600)
+def test_it_brings_up_what_argocd_says(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "argocd", tmp_path / "argocd")
+    module = copy("bootstrap", tmp_path / "terraform", standins=True)
+    module.run("plan", "-out=plan", "-var=kubeconfig=/nowhere", "-var=context=nobody")
+    planned = json.loads(module.run("show", "-json", "plan").stdout)["planned_values"]["root_module"]["resources"]
+    values = {one["address"]: one["values"] for one in planned}
+    pinned = yaml.safe_load((ROOT / "argocd/hub/values.yaml").read_text(encoding="utf-8"))["argocd"]
+    argocd = values["helm_release.argocd"]
+    assert {"repo": argocd["repository"], "chart": argocd["chart"], "version": argocd["version"]} == pinned
     root = yaml.safe_load((ROOT / "argocd/root.yaml").read_text(encoding="utf-8"))
-    assert (root["kind"], root["metadata"]["namespace"]) == ("Application", "argocd")
-    assert yaml.safe_load((ROOT / "argocd/install/values.yaml").read_text(encoding="utf-8"))
+    brought = yaml.safe_load(values["helm_release.root"]["values"][0])["application"]
+    assert brought == root
 
 
 def _rendered(values: dict[str, Any]) -> list[Any]:

@@ -87,12 +87,12 @@ run "by_default" {
   }
 
   assert {
-    condition     = toset(keys(aws_eks_pod_identity_association.this)) == toset(["vpc-cni", "ebs-csi", "backup-collector"])
-    error_message = "The drivers and the database have identities."
+    condition     = toset(keys(aws_eks_pod_identity_association.this)) == toset(["vpc-cni", "ebs-csi", "backup-production", "secrets"])
+    error_message = "The drivers, the database and the reader of secrets have identities."
   }
 
   assert {
-    condition     = aws_eks_pod_identity_association.this["backup-collector"].service_account == "collector-postgres"
+    condition     = aws_eks_pod_identity_association.this["backup-production"].service_account == "collector-postgres"
     error_message = "The chart's Cluster is called collector-postgres, and so is its service account."
   }
 

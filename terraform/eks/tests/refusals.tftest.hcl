@@ -19,6 +19,7 @@ run "everyone_and_nobody" {
     nodes        = { min = 2, max = 6 }
     databases    = { "../other" = { namespace = "a", service_account = "b" } }
     backup_days  = 1
+    secrets      = { namespace = "a", service_account = "b", prefix = "" }
     name         = "collector.prod"
     addon_versions = {
       vpc_cni            = "latest"
@@ -28,7 +29,7 @@ run "everyone_and_nobody" {
       ebs_csi            = "v1.57.1-eksbuild.1"
     }
   }
-  expect_failures = [var.admin_cidrs, var.admins, var.zones, var.vpc_cidr, var.node_release, var.nodes, var.databases, var.backup_days, var.name, var.addon_versions]
+  expect_failures = [var.admin_cidrs, var.admins, var.zones, var.vpc_cidr, var.node_release, var.nodes, var.databases, var.backup_days, var.secrets, var.name, var.addon_versions]
 }
 
 run "everyone_beside_someone" {
