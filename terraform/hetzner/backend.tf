@@ -3,6 +3,7 @@
 terraform {
   backend "s3" {
     key          = "hetzner/terraform.tfstate"
+    encrypt      = true
     use_lockfile = true
   }
 }

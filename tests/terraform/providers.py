@@ -1,8 +1,8 @@
 """Providers: those that terraform/ pins, in one mirror in `.tools`; from this machine, or from their registry.
 
 A provider of our own stands in for one whose resources are described in `schemas/NAME.json`: it keeps what it is
-told and asks nobody, so that plans, applies and mocks run where the provider, or its cloud, is not to be had. Where
-both are here, `test_standin.py` holds those descriptions to the provider.
+told and asks nobody, so that plans, applies and mocks run where the provider, or its cloud, is not to be had.
+Where both are here, `test_standin.py` holds those descriptions to the provider.
 """
 
 import json

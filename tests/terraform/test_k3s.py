@@ -206,6 +206,8 @@ def test_manifests_are_applied_in_order() -> None:
         "HCLOUD_NETWORK_ROUTES_ENABLED": "false",
         "HCLOUD_LOAD_BALANCERS_ENABLED": "false",
     }
+    csi_values = yaml.safe_load(csi["spec"]["valuesContent"])
+    assert csi_values == {"controller": {"volumeExtraLabels": {"cluster": "prod"}}}
     assert yaml.safe_load(kured["spec"]["valuesContent"])["configuration"]["concurrency"] == 1
 
 

@@ -31,6 +31,8 @@ locals {
         chart           = "hcloud-csi"
         version         = var.charts.csi
         targetNamespace = "kube-system"
+        # Who destroys the cluster finds its volumes by this.
+        valuesContent = yamlencode({ controller = { volumeExtraLabels = { cluster = var.cluster_name } } })
       }
     }))
     "30-kured.yaml" = yamlencode(merge(local.chart, {
