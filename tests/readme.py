@@ -16,6 +16,8 @@ RUN_BY = {
     r"make up": "tests/compose/test_stack.py",
     r"make k3d": "tests/kube/test_k3d.py",
     r"kubectl .*|helm .*": "tests/kube/test_readme.py",
+    r"argocd/promote .*": "tests/argocd/test_promote.py",
+    r"terraform .*": "tests/terraform/test_readme.py",
     r"make (drills|drills-compose|rollouts) .*": ".ci/run",
     r"make bench .*": "tests/bench/test_bench.py",
 }

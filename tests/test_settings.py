@@ -137,6 +137,7 @@ def test_other_files_in_the_directory_are_passed_over(sources: Sources) -> None:
 
 
 WRONG = [
+    ("REPLICA_LAG_SECONDS", "0.5"),
     ("PORT", "http"),
     ("PORT", ""),
     ("PORT", "65536"),
@@ -170,6 +171,15 @@ def test_a_value_that_cannot_be_right_is_named_in_one_line(
     monkeypatch.setenv(name, value)
     assert sentence().startswith(f"{name}: ")
     assert value in sentence()
+
+
+def test_a_replica_needs_what_it_is_a_replica_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_REPLICA_CONNECTION_STRING", f"postgres://me:{CANARY}@near/db")
+    said = sentence()
+    assert said.startswith("POSTGRES_REPLICA_CONNECTION_STRING: needs POSTGRES_CONNECTION_STRING")
+    assert CANARY not in said
+    monkeypatch.setenv("POSTGRES_CONNECTION_STRING", "postgres://far/db")
+    assert load().replica_lag_seconds == 5
 
 
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The README's commands: each is run by continuous integration, or what it names is judged there."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,9 @@ def test_every_drill_that_a_page_names_is_there() -> None:
             if target in ("drills", "drills-compose") and "--only" in args:
                 rig: scenario.Kind = "compose" if "compose" in args or target == "drills-compose" else "processes"
                 assert set(args[args.index("--only") + 1].split(",")) <= set(scenario.names(rig)), one
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w./-]+)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -318,8 +318,8 @@ def drain_for_ever(postgres_url: str, spool_url: str) -> None:
 
 
 @asynccontextmanager
-async def leading(store: PostgresStore) -> AsyncIterator[Callable[[], bool]]:
-    leader = store.leader("spool")
+async def leading(store: PostgresStore, spool: str = "spool") -> AsyncIterator[Callable[[], bool]]:
+    leader = store.leader(spool)
     task = asyncio.create_task(lead(leader, Metrics(0), lambda: None))
     yield lambda: leader.holds
     task.cancel()
@@ -341,6 +341,9 @@ async def test_one_leads_and_another_takes_over(postgres_url: str) -> None:
         async with leading(store) as third_leads:
             await asyncio.sleep(0.5)
             assert not third_leads()
+        async with leading(store, "the spool of another region") as another_leads:
+            await until(another_leads)
+            assert second_leads()
     async with leading(store) as fourth_leads:
         await until(fourth_leads)
     await store.close()
