@@ -50,7 +50,7 @@ down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes
 k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); needs Docker, k3d and kubectl
 	@deploy/k8s/overlays/k3d/up
 
-test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
+test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some, WITHOUT=tests/kube all but these)
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(both))
 
 check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, imports, names
@@ -59,8 +59,11 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
 
-check-deploy: .venv/.dev ## Render and check every manifest and the chart; builds the tools for it in .tools, needs Go
+check-deploy: .venv/.dev ## Render and check every manifest, the chart and argocd; builds the tools for it in .tools, needs Go
 	@$(BIN)/python -m tests.kube $(ARGS)
+
+check-terraform: .venv/.dev ## Check and test terraform/, with mocks and for real; builds its tools in .tools, needs Terraform
+	@$(BIN)/python -m tests.terraform $(ARGS)
 
 fuzz: .venv/.dev ## Send hostile requests without end to a real collector (ARGS="--cases 100000 --seed 1")
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
@@ -106,9 +109,10 @@ workflows: .venv/.dev ## Check .github/workflows with actionlint and zizmor; nee
 	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@$(BIN)/zizmor --offline --quiet .github/workflows
 
-# What breaks, loads or times whole processes has the machine to itself; the others share it, a file to a processor.
-alone := $(addprefix tests/,browser compose drills e2e faults image probe rollouts systemd)
-beside := --numprocesses auto --dist loadfile $(addprefix --ignore=,$(alone))
+# What a container that starts would disturb (a browser breaks off all that it loads, once the machine's network
+# changes), or what compares times, has the machine to itself; tests/sharing.py says how the others share it.
+alone := tests/browser tests/faults/test_crowds.py
+beside = --numprocesses auto --dist loadscope --no-loadscope-reorder $(addprefix --ignore=,$(alone) $(WITHOUT))
 both = $(BIN)/pytest $(beside); beside=$$?; $(BIN)/pytest $(alone) && exit $$beside
 
 clean: ## Remove .venv, .tools, caches and builds; data stays
