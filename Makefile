@@ -25,14 +25,19 @@ chart: ## Package the chart (deploy/helm/collector) in dist; needs Helm
 	$(need-helm)
 	@$(HELM) package deploy/helm/collector --destination dist
 
-chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; for a release
-	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS)
+chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; dist/chart.txt says what was pushed
+	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS) >dist/push.txt 2>&1; status=$$?; cat dist/push.txt; exit $$status
+	@sed -n 's|^Digest: |$(CHARTS:oci://%=%)/collector@|p' dist/push.txt >dist/chart.txt
+	@test -s dist/chart.txt
 
 chart-docs: .venv/.dev ## Make the table of values in the chart's README, from its values.yaml
 	@$(BIN)/python -m tests.kube.chart_docs
 
 version: ## Print the version
 	@echo $(version)
+
+published: ## Print the name that the image is published under
+	@echo $(published)
 
 up: image ## Start everything in containers, wait for it, and print where it is (deploy/compose); needs Docker
 	@cd deploy/compose && docker compose up --no-build --detach --wait $(ARGS)
@@ -54,8 +59,11 @@ check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, im
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest tests/checks
 
-check-deploy: .venv/.dev ## Render and check every manifest and the chart; builds the tools for it in .tools, needs Go
+check-deploy: .venv/.dev ## Render and check every manifest, the chart and argocd; builds the tools for it in .tools, needs Go
 	@$(BIN)/python -m tests.kube $(ARGS)
+
+check-terraform: .venv/.dev ## Check and test terraform/, with mocks and for real; builds its tools in .tools, needs Terraform
+	@$(BIN)/python -m tests.terraform $(ARGS)
 
 fuzz: .venv/.dev ## Send hostile requests without end to a real collector (ARGS="--cases 100000 --seed 1")
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
@@ -97,10 +105,9 @@ audit: ## Look for known vulnerabilities in what is pinned (exit code 2: nobody 
 	$(need-python)
 	@$(PYTHON) -m tests.audit $(ARGS)
 
-workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go and the network
-	$(need-uv)
-	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-	uvx zizmor@1.32 --offline .github/workflows
+workflows: .venv/.dev ## Check .github/workflows with actionlint and zizmor; needs Go
+	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@$(BIN)/zizmor --offline --quiet .github/workflows
 
 # What a container that starts would disturb (a browser breaks off all that it loads, once the machine's network
 # changes), or what compares times, has the machine to itself; tests/sharing.py says how the others share it.

@@ -11,6 +11,7 @@ import pytest
 from tests.compose.stack import FILES, START_SECONDS, Stack, eventually
 from tests.engine import ROOT, docker
 from tests.probe.conftest import Probe
+from tests.readme import commands_for
 
 DASHBOARD = ROOT / "deploy/grafana/dashboards/collector.json"
 ONCE = {"migrate", "secrets"}  # they end
@@ -27,7 +28,8 @@ def test_it_is_well_from_nothing(stack: Stack) -> None:
 def test_make_up_says_where_it_is_and_make_down_keeps_what_there_is(stack: Stack, tmp_path: Path) -> None:
     small = Stack(stack.image, tmp_path / "env", FILES[:1])
     try:
-        said = small.run("make", "-C", str(ROOT), "up", f"IMAGE={stack.image}", "ARGS=")
+        (command,) = commands_for(__file__)
+        said = small.run(*command.split(), "-C", str(ROOT), f"IMAGE={stack.image}", "ARGS=")
         assert said.splitlines()[-2] == f"The collector: {small.url}"
         event = {"source": "s", "action": "a"}
         assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 201

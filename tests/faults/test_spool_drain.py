@@ -319,7 +319,7 @@ def drain_for_ever(postgres_url: str, spool_url: str) -> None:
 
 @asynccontextmanager
 async def leading(store: PostgresStore) -> AsyncIterator[Callable[[], bool]]:
-    leader = store.leader()
+    leader = store.leader("spool")
     task = asyncio.create_task(lead(leader, Metrics(0), lambda: None))
     yield lambda: leader.holds
     task.cancel()
@@ -348,7 +348,7 @@ async def test_one_leads_and_another_takes_over(postgres_url: str) -> None:
 
 async def test_a_leader_whose_session_ends_leads_no_longer(postgres_url: str) -> None:
     store = opened(postgres_url)
-    leader = store.leader()
+    leader = store.leader("spool")
     await leader.turn()
     assert leader.holds
     connection = await asyncpg.connect(postgres_url)

@@ -14,6 +14,7 @@ from tests.engine import PATIENCE, ROOT, Container, docker
 from tests.faults.load import CLEAN, Load
 from tests.faults.wire import ask, event
 from tests.process import CollectorProcess
+from tests.readme import commands_for
 
 README = ROOT / "deploy" / "docker" / "README.md"
 LEAVING_SYSTEMD = ROOT / "deploy" / "systemd" / "README.md"
@@ -49,6 +50,11 @@ class AsTheReadmeSays(Container):
             open_door = given.index("ALLOW_ANONYMOUS=true")
             given[open_door - 1 : open_door + 1] = options.replace("/etc/collector:", f"{access}:", 1).split()
         self._words = [*given[1:-1], image]
+
+
+def test_the_readmes_command_is_this_pages() -> None:
+    (command,) = commands_for(__file__)
+    assert shlex.split(command) == words(README, "--detach")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.credentials import credential, lines
 from tests.engine import BUILD_PATIENCE, PATIENCE, ROOT, Container, built, docker, need_engine
 from tests.faults.load import CLEAN, Load
 from tests.faults.wire import ask
+from tests.readme import commands_for
 
 MACHINE = (
     "--privileged",
@@ -123,8 +124,10 @@ async def test_killed_or_stuck_it_is_back_and_has_everything(machine: Machine) -
 
 
 async def test_it_leaves_in_order_and_its_check_says_whether_it_is_there(machine: Machine) -> None:
-    machine.systemctl("start", "collector")
+    (command,) = commands_for(__file__)
+    machine.sh(command.removeprefix("sudo "))
     await machine.until_ready()
+    assert machine.systemctl("is-enabled", "collector").stdout.strip() == "enabled"
     assert machine.systemctl("is-active", "collector-ready.timer").stdout.strip() == "active"
     async with Load(machine.port) as load:
         await asyncio.sleep(1)

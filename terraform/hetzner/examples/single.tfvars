@@ -1,0 +1,6 @@
+# One server, for about fifteen dollars a month. It is everything: when it is away, so is the cluster.
+cluster_name   = "staging"
+k3s_version    = "v1.35.5+k3s1"
+control_planes = { count = 1, server_type = "cx33" }
+admin_cidrs    = ["192.0.2.7/32"]
+ssh_keys       = { ops = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleEx ops@example.com" }
