@@ -41,6 +41,7 @@ async def test_a_brush_zooms_the_list_too(visitor: Visitor, source: str) -> None
     assert timedelta(minutes=15) < width < timedelta(minutes=30)
     await visitor.page.go_back()
     await visitor.shows(5)
+    await expect(visitor.page.locator("#chart-words")).to_have_text("5 in all")
     await brush(visitor, 0.05, 0.4)
     await visitor.shows(3)
     await visitor.page.get_by_role("button", name="Jump to now").click()

@@ -21,6 +21,7 @@ async def test_keys_go_through_the_events(visitor: Visitor, source: str) -> None
     await expect(detail).to_contain_text("n58")
     await page.keyboard.press("j")
     await expect(detail).to_contain_text("n57")
+    await expect(chosen).to_contain_text("n57")
     assert await page.locator("#list").get_attribute("aria-activedescendant") == await chosen.get_attribute("id")
     for _ in range(40):
         await page.keyboard.press("j")

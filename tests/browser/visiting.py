@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright, expect
 
-PATIENCE = 30.0  # seconds, for what takes a tenth of one: a machine under load
+PATIENCE = 60.0  # seconds, for what takes a tenth of one: a machine under load
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SIZE = (1280, 800)
 MISSING = "there is no Chromium: `.venv/bin/playwright install chromium`"
@@ -67,6 +67,10 @@ class Visitor:
             await expect(self.rows.first).to_have_attribute("aria-setsize", str(count))
         else:
             await expect(self.rows).to_have_count(0)
+
+    async def settled(self) -> None:
+        """Wait for a frame that shows all that was asked for before: the list is drawn in the next one."""
+        await self.page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
 
     async def subjects(self) -> list[str]:
         """The subjects of the rows on the page, from top to bottom."""

@@ -33,6 +33,7 @@ MAY_SAY = {
     # What they run, which promote writes.
     "argocd/envs/staging.yaml": {"version"},
     "argocd/envs/production.yaml": {"version"},
+    "tests/terraform/standin/go.sum": {"version"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }

@@ -49,6 +49,11 @@ REFUSED: dict[str, tuple[Values, str, Values]] = {
         r"SPOOL_MAX_MIB \(512\)",
         {"redis.statefulset.maxmemoryMiB": 512},
     ),
+    "replica-of-nothing": (
+        {"database.replica.host": "near"},
+        r"database\.replica\.host needs a PostgreSQL",
+        {"database.replica.host": ""},
+    ),
     "min-above-max": ({**SCALED, "autoscaling.min": 11}, r"min \(11\) is above", {"autoscaling.min": 10}),
     "keda-alone": (
         {**KEDA, "autoscaling.enabled": False},

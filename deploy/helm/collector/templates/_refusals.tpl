@@ -1,6 +1,6 @@
 {{/* What the schema cannot say: values that each are right, and together would lose events or never run. */}}
 {{- define "collector.refuse" -}}
-{{- range tuple "embedded" "existing" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
+{{- range tuple "embedded" "existing" "replica" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
 {{- with include (printf "collector.refuse.%s" .) $ | trim -}}
 {{- regexReplaceAll "\\s+" . " " | fail -}}
 {{- end -}}
@@ -27,6 +27,13 @@ database.mode existing needs database.existing.secret.name, the Secret that hold
 database.existing.externalSecret needs store and remoteKey: where the password comes from.
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "collector.refuse.replica" -}}
+{{- if and .Values.database.replica.host (not (include "collector.withPostgres" .)) -}}
+database.replica.host needs a PostgreSQL that it is a standby of (database.mode existing or cnpg): the embedded
+database has none.
 {{- end -}}
 {{- end -}}
 
