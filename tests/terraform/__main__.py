@@ -25,7 +25,8 @@ def _missing() -> Iterator[tuple[str, Callable[[], object]]]:
     for what, look, get in (
         ("terraform", tools.terraform, tools.terraform),
         (f"tflint {tools.TFLINT.version}", tools.tflint, tools.build_tflint),
-        (f"checkov {tools.CHECKOV}", tools.checkov, tools.install_checkov),
+        (tools.VENVS["checkov"], tools.checkov, partial(tools.install, "checkov")),
+        (tools.VENVS["moto"], partial(tools.python_of, "moto"), partial(tools.install, "moto")),
     ):
         try:
             look()

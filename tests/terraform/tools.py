@@ -10,7 +10,8 @@ from tests.kube.tools import FOLDER, NotHere, NotInstalled, Tool, build, found, 
 
 OLDEST = (1, 11)  # of Terraform: what the modules ask for; 1.10 brought locks without a table beside the bucket
 TFLINT = Tool(package="github.com/terraform-linters/tflint", version="v0.64.0", tell=("--version",))
-CHECKOV = "3.3.30"  # a venv of its own: what it depends on must not meet what the collector depends on
+# Each in a venv of its own: what they depend on must not meet what the collector depends on.
+VENVS = {"checkov": "checkov==3.3.30", "moto": "moto[server]==5.1.22"}
 INSTALL_PATIENCE = 300.0  # seconds for a hundred packages
 
 
@@ -33,12 +34,17 @@ def tflint() -> Path:
 
 
 @cache
+def python_of(name: str) -> Path:
+    """Give the Python that one of VENVS is installed in. Raises NotHere."""
+    path = _venv(name) / "bin" / "python"
+    if not path.is_file():
+        raise NotHere(f"no {VENVS[name]} in .tools: `make check-terraform` installs it")
+    return path
+
+
 def checkov() -> Path:
     """Give the path of checkov. Raises NotHere."""
-    path = _venv() / "bin" / "checkov"
-    if not path.is_file():
-        raise NotHere(f"no checkov {CHECKOV} in .tools: `make check-terraform` installs it")
-    return path
+    return python_of("checkov").with_name("checkov")
 
 
 def build_tflint() -> None:
@@ -47,22 +53,23 @@ def build_tflint() -> None:
     tflint.cache_clear()
 
 
-def install_checkov() -> None:
-    """Install checkov into a venv of its own. Raises NotInstalled."""
+def install(name: str) -> None:
+    """Install one of VENVS. Raises NotInstalled."""
     FOLDER.mkdir(exist_ok=True)
     uv = shutil.which("uv")
-    python = _venv() / "bin" / "python"
+    python = _venv(name) / "bin" / "python"
     making: list[str | Path] = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
     filling: list[str | Path] = (
         [uv, "pip", "install", "-q", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
     )
-    for command in ([*making, "--clear", _venv()], [*filling, f"checkov=={CHECKOV}"]):
+    for command in ([*making, "--clear", _venv(name)], [*filling, VENVS[name]]):
         done = run(command, timeout=INSTALL_PATIENCE)
         if done.returncode:
-            shutil.rmtree(_venv(), ignore_errors=True)
-            raise NotInstalled(f"checkov {CHECKOV}: {(done.stderr.strip() or 'it said nothing').splitlines()[-1]}")
-    checkov.cache_clear()
+            shutil.rmtree(_venv(name), ignore_errors=True)
+            raise NotInstalled(f"{VENVS[name]}: {(done.stderr.strip() or 'it said nothing').splitlines()[-1]}")
+    python_of.cache_clear()
 
 
-def _venv() -> Path:
-    return FOLDER / f"checkov-{CHECKOV}"
+def _venv(name: str) -> Path:
+    # The version is in the path: another pin is another folder.
+    return FOLDER / f"{name}-{VENVS[name].rpartition('==')[2]}"
