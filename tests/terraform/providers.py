@@ -5,6 +5,7 @@ told and asks nobody, so that plans, applies and mocks run where the provider, o
 Where both are here, `test_standin.py` holds those descriptions to the provider.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -63,8 +64,9 @@ def is_real(provider: Provider) -> bool:
 
 
 def stands_in(provider: Provider) -> bool:
-    """Whether what stands in for the provider is built."""
-    return (STANDINS / provider.package / "schema.json").exists()
+    """Whether what stands in for the provider is built, of the code as it is."""
+    told = STANDINS / provider.package / "built-of"
+    return told.is_file() and told.read_text() == _digest()
 
 
 def with_schemas() -> list[Provider]:
@@ -150,6 +152,12 @@ def stand_in(provider: Provider) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(_built(), folder / f"terraform-provider-{provider.name}_v{provider.version}")
     _link(folder / "schema.json", _schema(provider))
+    (folder / "built-of").write_text(_digest())
+
+
+@cache
+def _digest() -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STANDIN.iterdir()))).hexdigest()
 
 
 @cache
