@@ -29,6 +29,11 @@ MAY_SAY = {
     "deploy/helm/collector/Chart.yaml": {"version"},  # tests/kube holds them to pyproject.toml
     "deploy/helm/collector/values.yaml": {"image"},
     "deploy/helm/collector/README.md": {"image"},
+    "argocd/root.yaml": {"repository"},  # tests/argocd holds it to pyproject.toml
+    # What they run, which promote writes.
+    "argocd/envs/staging.yaml": {"version"},
+    "argocd/envs/production.yaml": {"version"},
+    "tests/terraform/standin/go.sum": {"version"},
     "requirements.txt": {"version"},
     "requirements-dev.txt": {"version"},
 }

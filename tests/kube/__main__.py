@@ -1,4 +1,4 @@
-"""`make check-deploy`: makes the tools and schemas that are missing, then runs the tests of this folder."""
+"""`make check-deploy`: makes the tools and schemas that are missing, then runs tests/kube and tests/argocd."""
 
 import os
 import sys
@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.kube import schemas
+from tests.argocd import go_engine
+from tests.kube import analysis, schemas
 from tests.kube.tools import TOOLS, NotHere, NotInstalled, go, install, tool
 
 
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> int:
         return 1
     if not missing:
         os.environ["NEED_TOOLS"] = "1"  # what is here has to run: nothing is skipped
-    return int(pytest.main(["-q", "tests/kube", *arguments]))
+    return int(pytest.main(["-q", "tests/kube", "tests/argocd", *arguments]))
 
 
 def _unmade() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -28,9 +29,13 @@ def _unmade() -> Iterator[tuple[str, Callable[[], object]]]:
             tool(name)
         except NotHere:
             yield f"{name} {TOOLS[name].version}", partial(install, name)
+    if not analysis.is_built():
+        yield "the program that evaluates conditions", analysis.build
     for module in schemas.MODULES:
         if not module.folder.is_dir():
             yield f"schemas of {module.path} {module.version}", partial(schemas.make, module)
+    if not go_engine.is_built():
+        yield "the program with Argo CD's templates and notifications", go_engine.build
 
 
 def _made(what: str, make: Callable[[], object]) -> str | None:

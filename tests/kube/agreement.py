@@ -36,6 +36,10 @@ DEFAULTS = {
     "readOnly": False,
     "completions": 1,
     "parallelism": 1,
+    # Of a claim in a StatefulSet.
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "volumeMode": "Filesystem",
 }
 # By what the elements of a list are known, in this order.
 IDENTITIES = ("name", "mountPath", "topologyKey", "key", "port", "type")

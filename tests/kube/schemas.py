@@ -60,6 +60,7 @@ OPERATORS = (
     ),
     Module(path="github.com/kedacore/keda/v2", version="v2.21.0", crds="config/crd/bases"),
     Module(path="github.com/argoproj/argo-rollouts", version="v1.10.1", crds="manifests/crds"),
+    Module(path="github.com/argoproj/argo-cd/v3", version="v3.3.9", crds="manifests/crds"),
 )
 MODULES = (OLDEST, NEWEST, *OPERATORS)
 

@@ -23,10 +23,11 @@ def test_nothing_is_let_in_or_out_unless_a_policy_says_so() -> None:
 
 
 def test_there_is_a_policy_for_each_part_that_is_there() -> None:
-    always = {"deny", "collector", "probe"}
+    always = {"deny", "collector", "probe", "narrate"}
     assert policies().keys() == always
     assert policies(EXISTING).keys() == always | {"worker", "migrate"}
     assert policies(EXISTING, {"migrations.mode": "off"}).keys() == always | {"worker"}
+    assert policies({"narrate.enabled": False}).keys() == always - {"narrate"}
     assert policies(CNPG, {"redis.mode": "statefulset"}).keys() == always | {
         "worker",
         "migrate",

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,32 +38,46 @@ TOOLS = {
     "kustomize": Tool(package="sigs.k8s.io/kustomize/kustomize/v5", version="v5.8.2"),
     "kubeconform": Tool(package="github.com/yannh/kubeconform/cmd/kubeconform", version="v0.8.0", tell=("-v",)),
     "kube-score": Tool(package="github.com/zegl/kube-score/cmd/kube-score", version="v1.20.0"),
+    # A registry in memory, for what is pushed.
+    "registry": Tool(
+        package="github.com/google/go-containerregistry/cmd/registry", version="v0.22.1", tell=("-h",)
+    ),
 }
 
 
 @cache
 def tool(name: str) -> Path:
     """Give the path of a tool of the pinned version. Raises NotHere."""
-    for path in (_installed(name), _on_path(name)):
+    return found(name, TOOLS[name], by="make check-deploy")
+
+
+def found(name: str, wanted: Tool, *, by: str) -> Path:
+    """Give the path of a tool of its version; `by` is the command that builds it. Raises NotHere."""
+    for path in (_installed(name, wanted), _on_path(name, wanted)):
         if path is not None:
             return path
-    raise NotHere(f"no {name} {TOOLS[name].version}, in .tools nor on PATH: `make check-deploy` installs it by Go")
+    raise NotHere(f"no {name} {wanted.version}, in .tools nor on PATH: `{by}` installs it by Go")
 
 
 def go() -> Path | None:
     """Give the path of Go's command; None where there is none."""
-    found = shutil.which("go")
-    return Path(found) if found else None
+    path = shutil.which("go")
+    return Path(path) if path else None
 
 
 def install(name: str) -> Path:
     """Build a tool by Go's command. Raises NotHere without Go, NotInstalled where that failed."""
-    if go() is None:
-        raise NotHere(f"no {name} {TOOLS[name].version}, and no Go to build it with")
-    wanted = TOOLS[name]
-    run_go("install", f"{wanted.package}@{wanted.version}", env={"GOBIN": str(_bin(name)), "CGO_ENABLED": "0"})
+    build(name, TOOLS[name])
     tool.cache_clear()
     return tool(name)
+
+
+def build(name: str, wanted: Tool) -> None:
+    """Build a tool into `.tools`. Raises NotHere without Go, NotInstalled where that failed."""
+    if go() is None:
+        raise NotHere(f"no {name} {wanted.version}, and no Go to build it with")
+    env = {"GOBIN": str(_bin(name, wanted)), "CGO_ENABLED": "0"}
+    run_go("install", f"{wanted.package}@{wanted.version}", env=env)
 
 
 def run_go(*words: str, env: dict[str, str] | None = None) -> str:
@@ -93,23 +108,29 @@ def run(
     )
 
 
-def _bin(name: str) -> Path:
+def program(source: Path) -> Path:
+    """Give where the Go program of a folder is, once it is built: another source is another file."""
+    made_of = b"".join(file.read_bytes() for file in sorted(source.iterdir()))
+    return FOLDER / "bin" / f"{source.name}-{zlib.crc32(made_of):08x}" / source.name
+
+
+def _bin(name: str, wanted: Tool) -> Path:
     # The version is in the path: another pin is another file, and an old one is never taken for it.
-    return FOLDER / "bin" / f"{name}-{TOOLS[name].version}"
+    return FOLDER / "bin" / f"{name}-{wanted.version}"
 
 
-def _installed(name: str) -> Path | None:
-    path = _bin(name) / name
+def _installed(name: str, wanted: Tool) -> Path | None:
+    path = _bin(name, wanted) / name
     return path if os.access(path, os.X_OK) else None
 
 
-def _on_path(name: str) -> Path | None:
-    found = shutil.which(name)
-    if found is None:
+def _on_path(name: str, wanted: Tool) -> Path | None:
+    path = shutil.which(name)
+    if path is None:
         return None
     try:
-        told = run([found, *TOOLS[name].tell]).stdout
+        told = run([path, *wanted.tell]).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    same = re.search(rf"(?<![\d.]){re.escape(TOOLS[name].version.lstrip('v'))}(?![-.]?\w)", told)
-    return Path(found) if same else None
+    same = re.search(rf"(?<![\d.]){re.escape(wanted.version.lstrip('v'))}(?![-.]?\w)", told)
+    return Path(path) if same else None

@@ -1,0 +1,9 @@
+# A bucket of its own, private and versioned. Its name comes from `terraform init -backend-config=backend.hcl`, see
+# README.md; the lock is a file beside the state.
+terraform {
+  backend "s3" {
+    key          = "global/terraform.tfstate"
+    use_lockfile = true
+    encrypt      = true
+  }
+}

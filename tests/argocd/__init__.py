@@ -1,0 +1,1 @@
+"""Argo CD: what argocd/ comes to on each cluster, as Argo CD would make it of the files."""
