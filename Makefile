@@ -41,6 +41,7 @@ published: ## Print the name that the image is published under
 
 up: image ## Start everything in containers, wait for it, and print where it is (deploy/compose); needs Docker
 	@cd deploy/compose && docker compose up --no-build --detach --wait $(ARGS)
+	@deploy/compose/narrate
 	@cd deploy/compose && for service in nginx collector; do docker compose port $$service 8080 2>/dev/null && break; done | \
 	  sed 's|^|The collector: http://|'
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from app.errors import Unavailable
+from app.errors import Problem, Unavailable
 from app.events import Stored
 from app.health import Beat
 from app.logs import log
@@ -113,7 +113,7 @@ class Near:
         self._shown_at = -math.inf  # it shows all that was committed before this
         self._reached = 0  # it shows everything up to here
         self._trouble: str | None = "it was not looked at yet"
-        self._told: bool | None = None
+        self._told: str | None = None  # why it is left alone; empty: it serves
         self._doubted = asyncio.Event()
 
     @property
@@ -172,9 +172,14 @@ class Near:
         try:
             async with asyncio.timeout(NEAR_SECONDS):
                 found = await read(self._near)
-        except (Unavailable, TimeoutError) as problem:
-            self._doubt(str(problem) or f"no answer within {NEAR_SECONDS:g} s")
-            raise _Failed from problem
+        except TimeoutError as late:
+            self._doubt(f"no answer within {NEAR_SECONDS:g} s")
+            raise _Failed from late
+        except Exception as error:
+            if isinstance(error, Problem) and not isinstance(error, Unavailable):
+                raise  # the question's own fault
+            self._doubt(str(error) or type(error).__name__)
+            raise _Failed from error
         self._metrics.reads.labels(self._near.name).inc()
         return found
 
@@ -237,14 +242,15 @@ class Near:
 
     def _tell(self) -> None:
         """One line for each change."""
-        if self.serves == self._told:
+        late = f"it may be more than {self._bound:g} s behind"
+        state = "" if self.serves else self._trouble or late
+        if state == self._told:
             return
-        self._told = self.serves
-        if self.serves:
+        self._told = state
+        if not state:
             log.info("the replica serves reads", lag=round(self.lag, 3))
         else:
-            late = f"it may be more than {self._bound:g} s behind"
-            log.warning("the replica is left alone", reason=self._trouble or late)
+            log.warning("the replica is left alone", reason=state)
 
 
 class _Failed(Exception):

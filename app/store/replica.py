@@ -77,7 +77,8 @@ class PostgresReplica:
         except Unavailable:
             raise
         except Exception as error:
-            raise explain(error) or error from error
+            # Also a bug of ours is no reason for those who read to fail, or for the process to end.
+            raise explain(error) or Unavailable(f"it cannot be asked ({type(error).__name__})") from error
 
     async def _answer(self, question: Callable[[asyncpg.Connection], Awaitable[Answer]]) -> Answer:
         try:

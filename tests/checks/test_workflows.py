@@ -77,3 +77,11 @@ def test_every_script_is_run_by_a_workflow_and_can_be() -> None:
     runs = [step["run"] for text in FILES.values() for step in steps(text) if "run" in step]
     assert {name for run in runs for name in SCRIPT.findall(run)} == SCRIPTS.keys()
     assert all(os.access(path, os.X_OK) for path in SCRIPTS.values())
+
+
+def test_every_target_that_a_workflow_makes_is_there() -> None:
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    runs = " ".join(step.get("run", "") for text in FILES.values() for step in steps(text))
+    made = set(re.findall(r"\bmake (?:--silent )?([a-z][a-z0-9-]*)", runs))
+    assert made
+    assert made <= targets

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +32,11 @@ def test_make_up_says_where_it_is_and_make_down_keeps_what_there_is(stack: Stack
         (command,) = commands_for(__file__)
         said = small.run(*command.split(), "-C", str(ROOT), f"IMAGE={stack.image}", "ARGS=")
         assert said.splitlines()[-2] == f"The collector: {small.url}"
+        (told,) = narrated(small)
+        assert (told["action"], told["subject"]) == ("deploy.succeeded", small.name)
+        assert told["data"]["image"] == small.image
+        small.run("./narrate")
+        assert narrated(small) == [told], "nothing was deployed since"
         event = {"source": "s", "action": "a"}
         assert httpx.post(f"{small.url}/events", json=event, trust_env=False).status_code == 201
         small.run("make", "-C", str(ROOT), "down", "ARGS=")
@@ -39,6 +45,12 @@ def test_make_up_says_where_it_is_and_make_down_keeps_what_there_is(stack: Stack
         assert {name.removeprefix(f"{small.name}_") for name in volumes} == {"postgres", "redis", "secrets"}
     finally:
         small.down()
+
+
+def narrated(stack: Stack) -> list[dict[str, Any]]:
+    """What the stack has posted of itself."""
+    found: list[dict[str, Any]] = httpx.get(f"{stack.url}/events?source=compose", trust_env=False).json()
+    return found
 
 
 def test_every_replica_answers_and_what_is_not_public_does_not(stack: Stack) -> None:

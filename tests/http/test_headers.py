@@ -1,6 +1,7 @@
 """Headers: what every answer says to browsers and caches, whoever makes it, and what none says."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -150,6 +151,21 @@ async def test_a_page_and_its_files_load_from_here_alone(guarded: CollectorProce
     assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
     assert policy.pop("require-trusted-types-for", None) == (None if path.startswith("/docs") else "'script'")
     assert {word for value in policy.values() for word in value.split()} == {"'none'", "'self'", "data:"}
+
+
+async def test_what_the_timeline_names_may_be_kept_for_good(guarded: CollectorProcess) -> None:
+    with client_of(guarded) as client:
+        named = re.findall(r'="(page/[^"]+)"', client.get("/").text)
+        assert len(named) > 5
+        for path in named:
+            _, digest, name = path.split("/", 2)
+            assert digest.startswith("v-")
+            kinds = (path, f"page/{name}", f"page/v-0/{name}")
+            answer, plain, others = (client.get(f"/{one}") for one in kinds)
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            assert answer.content == plain.content == others.content
+            assert plain.headers["cache-control"] == others.headers["cache-control"] == "no-cache"
+        assert client.get(f"/page/{digest}/nothing.js").status_code == 404
 
 
 def test_a_browser_shows_the_docs_under_the_policy(guarded: CollectorProcess, tmp_path: Path) -> None:

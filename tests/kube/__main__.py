@@ -34,8 +34,8 @@ def _unmade() -> Iterator[tuple[str, Callable[[], object]]]:
     for module in schemas.MODULES:
         if not module.folder.is_dir():
             yield f"schemas of {module.path} {module.version}", partial(schemas.make, module)
-    if not go_engine.binary().exists():
-        yield "tests/argocd/engine", go_engine.build
+    if not go_engine.is_built():
+        yield "the program with Argo CD's templates and notifications", go_engine.build
 
 
 def _made(what: str, make: Callable[[], object]) -> str | None:

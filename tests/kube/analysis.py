@@ -6,7 +6,6 @@
 import json
 import math
 import shutil
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.metrics import Metrics
 from tests.kube.rendered import Manifest, having
-from tests.kube.tools import FOLDER, NotHere, run, run_go
+from tests.kube.tools import NotHere, program, run, run_go
 
 SOURCE = Path(__file__).with_name("conditions")
 SCRAPE = 15  # seconds between two scrapes, as the chart's monitors have it
@@ -126,5 +125,4 @@ def build() -> None:
 
 
 def _program() -> Path:
-    made_of = b"".join(file.read_bytes() for file in sorted(SOURCE.iterdir()))
-    return FOLDER / "bin" / f"conditions-{zlib.crc32(made_of):08x}" / "conditions"
+    return program(SOURCE)

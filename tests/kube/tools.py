@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -105,6 +106,12 @@ def run(
     return subprocess.run(
         command, cwd=ROOT, input=stdin, env=environ, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def program(source: Path) -> Path:
+    """Give where the Go program of a folder is, once it is built: another source is another file."""
+    made_of = b"".join(file.read_bytes() for file in sorted(source.iterdir()))
+    return FOLDER / "bin" / f"{source.name}-{zlib.crc32(made_of):08x}" / source.name
 
 
 def _bin(name: str, wanted: Tool) -> Path:
