@@ -42,7 +42,7 @@ def eks(moto: Moto, tmp_path: Path) -> Module:
     return module
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_it_applies_whole_and_goes_without_a_trace(eks: Module, moto: Moto) -> None:
     before = moto.remains()
 
