@@ -50,7 +50,7 @@ def test_it_applies_whole_and_goes_without_a_trace(eks: Module, moto: Moto) -> N
     assert eks.plan() == {}
     outputs = eks.outputs()
     assert outputs["cluster"]["name"] == "collector"
-    assert outputs["backups"] == {"collector": "s3://collector-backups-123456789012-eu-central-1/collector"}
+    assert outputs["backups"] == {"production": "s3://collector-backups-123456789012-eu-central-1/production"}
     assert len(outputs["addresses"]) == 1
     made = moto.remains()
     assert len(made["eks accessEntries"]) == 2
