@@ -25,8 +25,10 @@ chart: ## Package the chart (deploy/helm/collector) in dist; needs Helm
 	$(need-helm)
 	@$(HELM) package deploy/helm/collector --destination dist
 
-chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; for a release
-	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS)
+chart-push: chart ## Package the chart and push it to CHARTS, an OCI registry; dist/chart.txt says what was pushed
+	@$(HELM) push dist/collector-$(version).tgz $(CHARTS) $(ARGS) >dist/push.txt 2>&1; status=$$?; cat dist/push.txt; exit $$status
+	@sed -n 's|^Digest: |$(CHARTS:oci://%=%)/collector@|p' dist/push.txt >dist/chart.txt
+	@test -s dist/chart.txt
 
 chart-docs: .venv/.dev ## Make the table of values in the chart's README, from its values.yaml
 	@$(BIN)/python -m tests.kube.chart_docs
@@ -34,8 +36,12 @@ chart-docs: .venv/.dev ## Make the table of values in the chart's README, from i
 version: ## Print the version
 	@echo $(version)
 
+published: ## Print the name that the image is published under
+	@echo $(published)
+
 up: image ## Start everything in containers, wait for it, and print where it is (deploy/compose); needs Docker
 	@cd deploy/compose && docker compose up --no-build --detach --wait $(ARGS)
+	@deploy/compose/narrate
 	@cd deploy/compose && for service in nginx collector; do docker compose port $$service 8080 2>/dev/null && break; done | \
 	  sed 's|^|The collector: http://|'
 
@@ -45,7 +51,7 @@ down: ## Stop what `make up` has started; its data stays (ARGS=--volumes deletes
 k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); needs Docker, k3d and kubectl
 	@deploy/k8s/overlays/k3d/up
 
-test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some)
+test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some, WITHOUT=tests/kube all but these)
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(both))
 
 check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, imports, names
@@ -100,14 +106,14 @@ audit: ## Look for known vulnerabilities in what is pinned (exit code 2: nobody 
 	$(need-python)
 	@$(PYTHON) -m tests.audit $(ARGS)
 
-workflows: ## Check .github/workflows with actionlint and zizmor; needs uv, Go and the network
-	$(need-uv)
-	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-	uvx zizmor@1.32 --offline .github/workflows
+workflows: .venv/.dev ## Check .github/workflows with actionlint and zizmor; needs Go
+	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@$(BIN)/zizmor --offline --quiet .github/workflows
 
-# What breaks, loads or times whole processes has the machine to itself; the others share it, a file to a processor.
-alone := $(addprefix tests/,browser compose drills e2e faults image probe rollouts systemd)
-beside := --numprocesses auto --dist loadfile $(addprefix --ignore=,$(alone))
+# What a container that starts would disturb (a browser breaks off all that it loads, once the machine's network
+# changes), or what compares times, has the machine to itself; tests/sharing.py says how the others share it.
+alone := tests/browser tests/faults/test_crowds.py
+beside = --numprocesses auto --dist loadscope --no-loadscope-reorder $(addprefix --ignore=,$(alone) $(WITHOUT))
 both = $(BIN)/pytest $(beside); beside=$$?; $(BIN)/pytest $(alone) && exit $$beside
 
 clean: ## Remove .venv, .tools, caches and builds; data stays

@@ -25,6 +25,7 @@ from app.feed import Feed
 from app.formats import JSON, NDJSON, accepted, write_csv, write_ndjson
 from app.health import Loops, Readiness
 from app.metrics import CONTENT_TYPE, Metrics
+from app.near import Nearest
 from app.query import StatsQuery
 from app.static import static
 from app.store import Count, Page, Reader
@@ -38,7 +39,7 @@ class Services:
     """What the routes are made of."""
 
     access: Access
-    reader: Reader
+    nearest: Nearest
     feed: Feed
     loops: Loops
     readiness: Readiness
@@ -73,14 +74,14 @@ def routes(services: Services) -> APIRouter:
             ),
             ok_304={"description": "The page is the one that If-None-Match names."},
         ),
-        openapi_extra=openapi.with_data_filter(openapi.takes(query.FILTERS, query.PAGING)),
+        openapi_extra=openapi.near(openapi.with_data_filter(openapi.takes(query.FILTERS, query.PAGING))),
     )
     get(
         "/events/stats",
         api.stats,
         responses=openapi.responses(*reading, ok_200=openapi.gives("Counts, zero-filled.", _STATS)),
-        openapi_extra=openapi.with_data_filter(
-            openapi.takes((query.COUNTED_SOURCE,), query.NARROWING, query.STATS)
+        openapi_extra=openapi.near(
+            openapi.with_data_filter(openapi.takes((query.COUNTED_SOURCE,), query.NARROWING, query.STATS))
         ),
     )
     get(
@@ -95,7 +96,7 @@ def routes(services: Services) -> APIRouter:
             },
         ),
         openapi_extra=openapi.in_headers(
-            openapi.with_data_filter(openapi.takes(query.FILTERS, (query.CURSOR,))),
+            openapi.near(openapi.with_data_filter(openapi.takes(query.FILTERS, (query.CURSOR,)))),
             ("Last-Event-ID", "The cursor that a client resumes from by itself.", {"type": "string"}),
         ),
     )
@@ -103,7 +104,7 @@ def routes(services: Services) -> APIRouter:
         "/events/{seq}",
         api.event,
         responses=openapi.responses(*reading, NotFound, ok_200=openapi.gives("The event.", openapi.stored())),
-        openapi_extra=openapi.in_path("seq", {"type": "string", "pattern": "^[0-9]{1,16}$"}),
+        openapi_extra=openapi.near(openapi.in_path("seq", {"type": "string", "pattern": "^[0-9]{1,16}$"})),
     )
     get(
         "/sources",
@@ -111,7 +112,7 @@ def routes(services: Services) -> APIRouter:
         responses=openapi.responses(
             *reading, ok_200=openapi.gives("Sources, by name.", {"type": "array", "items": _SOURCE})
         ),
-        openapi_extra=openapi.takes((query.COUNTED_SOURCE,)),
+        openapi_extra=openapi.near(openapi.takes((query.COUNTED_SOURCE,))),
     )
     operations(router, services)
     for path in ("/", "/page/{name:path}"):
@@ -216,7 +217,8 @@ class _Api:
         return static(f"docs/{request.path_params.get('name', 'index.html')}")
 
     def _reader(self, request: Request) -> Reader:
-        return _granted(request).reader(self._services.reader)
+        position = query.position(request.headers.get(query.POSITION))
+        return _granted(request).reader(self._services.nearest.reader(position))
 
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         with self._services.metrics.stream():

@@ -16,11 +16,13 @@ from app.health import Loops, Part, Readiness
 from app.logs import Refusals
 from app.main import open_spool, run
 from app.metrics import Metrics
+from app.near import Alone
 from app.replicas import open_replicas
 from app.rest import probes_app
 from app.settings import Settings
 from app.shortcuts import Shortcuts
 from app.store.choice import open_store
+from app.urls import place
 from app.worker import count_letters, lead, roll_up, tell, upkeep
 
 CLOSE_SECONDS = 5.0
@@ -33,7 +35,8 @@ class Worker:
         self.metrics = Metrics(settings.metric_sources)
         self.store = open_store(settings, self.metrics.unreplicated.inc)
         self.spool = open_spool(settings, self.metrics)
-        self.leader = self.store.leader()
+        spool = settings.spool_url or settings.redis_url
+        self.leader = self.store.leader("" if spool is None else place(spool.get_secret_value()))
         self.readiness = Readiness(self.store, self.metrics, self.spool, stands_in=False, notes=self._notes)
         self.loops = Loops(self.metrics)
         self.bodies = Bodies()
@@ -45,7 +48,7 @@ class Worker:
         app: App = probes_app(
             Services(
                 access=access,
-                reader=self.store.reader,
+                nearest=Alone(self.store),
                 feed=Feed(),
                 loops=self.loops,
                 readiness=self.readiness,

@@ -33,6 +33,7 @@ from app.ingest import Ingest
 from app.keyring import Follow, open_access
 from app.logs import Refusals, configure, log
 from app.metrics import Metrics
+from app.near import Alone, Near, Nearest
 from app.notify import notify
 from app.pages import PageLane
 from app.replicas import open_replicas
@@ -41,7 +42,7 @@ from app.server import Server, listen
 from app.settings import Settings, near_misses, supervisor
 from app.shortcuts import Shortcuts
 from app.store import Kept, Store
-from app.store.choice import open_store
+from app.store.choice import open_replica, open_store
 from app.worker import count_letters, roll_up, tell, upkeep
 from app.worker import listen as listen_for_news
 from app.writer import Commit, GroupCommit
@@ -66,6 +67,8 @@ class Collector:
         self.access, self._follow_tokens = _open_access(settings, self.metrics)
         self.store = open_store(settings, self.metrics.unreplicated.inc)
         self.spool = open_spool(settings, self.metrics)
+        self.near = open_near(settings, self.store, self.metrics)
+        self.nearest: Nearest = self.near or Alone(self.store)
         self.readiness = Readiness(self.store, self.metrics, self.spool)
         self.loops = Loops(self.metrics)
         self.replicas = open_replicas(settings, self.store, self.metrics)
@@ -114,6 +117,8 @@ class Collector:
         )
         if self.replicas.run is not None:
             self.loops.start("redis", self.replicas.run, deadline=30)
+        if self.near is not None:
+            self.loops.start("replica", self.near.run, deadline=30)
         if self._follow_tokens is not None:
             self.loops.start("tokens", self._follow_tokens, deadline=60)
         self.loops.start("refusals", lambda beat: tell(self.refusals, beat), deadline=15)
@@ -140,6 +145,8 @@ class Collector:
                     await self.loops.finish("spooler")
                 await self.loops.stop_all()
                 await self.replicas.close()
+                if self.near is not None:
+                    await self.near.close()
                 await self.store.close()
                 if self.spool:
                     await self.spool.close()
@@ -227,10 +234,9 @@ class Collector:
     def _page_lane(self, services: Services, exports: App) -> PageLane:
         return PageLane(
             access=self.access,
-            reader=self.store.reader,
-            pages=Pages(self.store.version),
+            nearest=self.nearest,
+            pages=Pages(self.nearest.version),
             shelf=self.replicas.shelf,
-            settled=self.store.settled,
             exports=exports,
             now=services.now,
         )
@@ -238,7 +244,7 @@ class Collector:
     def _services(self) -> Services:
         return Services(
             access=self.access,
-            reader=self.store.reader,
+            nearest=self.nearest,
             feed=self.feed,
             loops=self.loops,
             readiness=self.readiness,
@@ -266,6 +272,12 @@ def open_spool(settings: Settings, metrics: Metrics) -> "Spool | None":
     return Spool(
         url.get_secret_value(), max_events=max_events, max_bytes=max_bytes, on_lost=metrics.spool_lost.inc
     )
+
+
+def open_near(settings: Settings, store: Store, metrics: Metrics) -> Near | None:
+    """The replica that the settings name, not yet connected."""
+    replica = open_replica(settings)
+    return None if replica is None else Near(store, replica, metrics, lag_seconds=settings.replica_lag_seconds)
 
 
 def create_app(settings: Settings) -> Collector:

@@ -149,10 +149,29 @@ class Metrics:
             registry=registry,
         )
         self.days_ahead.set(math.nan)
+        self._add_replica(registry)
         for own in (self._events, self._seconds, self._responses):
             registry.register(own)
         self._max_sources = max_sources
         self._events.counts[OTHER] = 0  # there from the start, so that a rate of it never begins in the middle
+
+    def _add_replica(self, registry: CollectorRegistry) -> None:
+        self.reads = Counter(
+            "collector_reads",
+            "Reads of a database, by which; where there is a replica.",
+            ["server"],
+            registry=registry,
+        )
+        self.replica_lag = Gauge(
+            "collector_replica_lag_seconds",
+            "How far behind what the replica shows may be; +Inf: not known; NaN: there is none.",
+            registry=registry,
+        )
+        self.replica_serves = Gauge(
+            "collector_replica_serves", "1 if the replica answers reads; NaN: there is none.", registry=registry
+        )
+        self.replica_lag.set(math.nan)
+        self.replica_serves.set(math.nan)
 
     def kept(self, source: str, count: int = 1) -> None:
         """Count events of a source."""

@@ -195,6 +195,16 @@ def in_headers(operation: dict[str, Any], *lines: tuple[str, str, Schema]) -> di
     return operation
 
 
+def near(operation: dict[str, Any]) -> dict[str, Any]:
+    """Adds the position that a read may show."""
+    return in_headers(operation, ("Collector-Position", SHOWN, POSITION))
+
+
+def bears_position(response: dict[str, Any]) -> dict[str, Any]:
+    """Adds the position that a write's answer bears."""
+    return response | {"headers": {"Collector-Position": {"description": BORNE, "schema": POSITION}}}
+
+
 def post_body() -> dict[str, Any]:
     """The body of POST /events."""
     return {
@@ -210,6 +220,9 @@ def post_body() -> dict[str, Any]:
     }
 
 
+POSITION: Schema = {"type": "string", "pattern": "^[0-9]{1,16}$"}
+SHOWN = "What a write's answer bore: all up to there is seen, also where a replica near the reader is behind."
+BORNE = "How far the log is with this. Opaque; of two, the greater number is the later."
 EXPORTS = (NDJSON, CSV)
 SCHEMES: Schema = {
     "token": {"type": "http", "scheme": "bearer", "description": "As `collector token new` prints it."}

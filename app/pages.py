@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from app.edge import App, Receive, Scope, Send, header, respond
 from app.errors import Unavailable
 from app.events import Stored
 from app.formats import JSON, accepted
+from app.near import Nearest, Server
 from app.query import PageQuery
 from app.shortcuts import Reply
 from app.store import Page, Reader
@@ -26,6 +27,7 @@ PAGE_BYTES = 8 * 2**20  # of events, past which a page ends early and `next` goe
 ANSWER_SECONDS = 4.5  # for all pieces of a page
 PIECE = 100  # events asked for at once: at most 25 MiB
 _PLAIN_ACCEPT = (None, b"*/*", JSON.encode())
+_POSITION = query.POSITION.encode()
 MAX_KEY_BYTES = 2048  # of a query string; a longer one is read every time
 
 _encode = msgspec.json.Encoder().encode
@@ -56,27 +58,24 @@ class _Look:
 class PageLane:
     """Serves pages of JSON; leaves whatever else `Accept` asks for to `exports`.
 
-    `access` decides who gets them: a page in memory is for all who may see the same. `settled`: the log's version,
-    None while a commit is under way, asked before a page is read. `shelf`: looked at before the database is read,
-    for pages that hang on nothing but the version.
+    `access` decides who gets them: a page in memory is for all who may see the same. `nearest`: which database is
+    read. `shelf`: looked at before it is read, for pages that hang on nothing but the version.
     """
 
     def __init__(
         self,
         *,
         access: Access,
-        reader: Reader,
+        nearest: Nearest,
         pages: Pages,
         shelf: Shelf,
-        settled: Callable[[], Awaitable[str | None]],
         exports: App,
         now: Callable[[], datetime],
     ) -> None:
         self._access = access
-        self._reader = reader
+        self._nearest = nearest
         self._pages = pages
         self._shelf = shelf
-        self._settled = settled
         self._exports = exports
         self._now = now
 
@@ -87,7 +86,10 @@ class PageLane:
             await self._exports(scope, receive, send)
             return
         asked: bytes = scope["query_string"]
-        page = await self._page(asked, scope[GRANT])
+        shown = header(scope, _POSITION)
+        page = await self._page(
+            asked, scope[GRANT], query.position(None if shown is None else shown.decode("latin-1"))
+        )
         if matches(header(scope, b"if-none-match"), page.etag):
             await send({"type": "http.response.start", "status": 304, "headers": list(page.headers)})
             await send({"type": "http.response.body", "body": b""})
@@ -99,26 +101,28 @@ class PageLane:
         grant = self._access.grant(headers.get(b"authorization"), "read")
         key = grant.view + query
         page = self._pages.kept(key)
-        if page is None or body or headers.get(b"accept") not in _PLAIN_ACCEPT:
+        if page is None or body or headers.get(b"accept") not in _PLAIN_ACCEPT or _POSITION in headers:
             return None
         grant.take()
         return _Look(self._pages, key, page, headers.get(b"if-none-match"), self._pages.version())
 
-    async def _page(self, asked: bytes, grant: Grant) -> CachedPage:
-        # What is so long ago, or was, changes with the clock alone.
+    async def _page(self, asked: bytes, grant: Grant, position: int) -> CachedPage:
+        # What is so long ago, or was, changes with the clock alone. And a replica may show a commit for an instant
+        # before it says that it has come so far.
         plain = unquote_to_bytes(asked)
-        if len(asked) > MAX_KEY_BYTES or b"since" in plain or b"until" in plain:
-            return await self._read(asked, grant, NoShelf())
-        return await self._pages.get(grant.view + asked, partial(self._read, asked, grant, self._shelf))
+        if len(asked) > MAX_KEY_BYTES or b"since" in plain or b"until" in plain or position:
+            return await self._nearest.ask(position, partial(self._read, asked, grant, NoShelf()))
+        read = partial(self._read, asked, grant, self._shelf)
+        return await self._pages.get(grant.view + asked, lambda: self._nearest.ask(0, read))
 
-    async def _read(self, asked: bytes, grant: Grant, shelf: Shelf) -> CachedPage:
+    async def _read(self, asked: bytes, grant: Grant, shelf: Shelf, server: Server) -> CachedPage:
         items = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
         asked_for = query.page_query(items, self._now)
-        key, reader = grant.view + asked, grant.reader(self._reader)
+        key, reader = grant.view + asked, grant.reader(server.reader)
         read_at = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                version = await self._settled()
+                version = await server.settled()
                 if (found := await shelf.find(version, key)) is not None:
                     return found
                 page = await bounded(reader, asked_for)

@@ -15,6 +15,7 @@ MAX_LIMIT = 1000
 MAX_CURSOR = 2**53
 MAX_BUCKETS = 1500
 MAX_PATH = 32
+POSITION = "collector-position"  # a header: what a write's answer gives, and a read may show
 MAX_VALUE = 1000  # characters of any one parameter
 MAX_REPEATED = 100  # times that `source`, or a path into data, may be given
 PROBES = "collector.probe/*"  # the sources of `collector probe`, which counts leave out unless they are asked for
@@ -192,13 +193,18 @@ def no_query(items: Items) -> None:
     _nothing_left(dict(items))
 
 
-def cursor(value: str | None) -> int | None:
+def cursor(value: str | None, name: str = "cursor") -> int | None:
     """A position in the log, as a cursor or a stream's event id gives it. Raises BadParameter."""
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) < MAX_CURSOR):
-        raise BadParameter("cursor is no position that the collector gave")
+        raise BadParameter(f"{name} is no position that the collector gave")
     return int(value)
+
+
+def position(value: str | None) -> int:
+    """What a read has to show: everything up to the position that a write's answer bore. Raises BadParameter."""
+    return cursor(value, "Collector-Position") or 0
 
 
 @lru_cache(4096)

@@ -74,12 +74,14 @@ def rest_app(services: Services, erasure: Erasure) -> FastAPI:
             Invalid,
             Overloaded,
             Unavailable,
-            ok_200=openapi.gives(
-                "Committed. One event: it was before, same id, same content. "
-                "A batch: something was a duplicate or was rejected; the receipt says which.",
-                kept,
+            ok_200=openapi.bears_position(
+                openapi.gives(
+                    "Committed. One event: it was before, same id, same content. "
+                    "A batch: something was a duplicate or was rejected; the receipt says which.",
+                    kept,
+                )
             ),
-            ok_201=openapi.gives("Committed, all of it.", kept),
+            ok_201=openapi.bears_position(openapi.gives("Committed, all of it.", kept)),
             ok_202=openapi.gives(
                 "The database is away: on disk in the spool, and committed once it is back.",
                 waiting,
@@ -111,8 +113,8 @@ def rest_app(services: Services, erasure: Erasure) -> FastAPI:
             TooLarge,
             Overloaded,
             Unavailable,
-            ok_200=openapi.gives("It was committed before.", kept),
-            ok_201=openapi.gives("Committed: the event, or the receipt of several.", kept),
+            ok_200=openapi.bears_position(openapi.gives("It was committed before.", kept)),
+            ok_201=openapi.bears_position(openapi.gives("Committed: the event, or the receipt of several.", kept)),
             ok_202=openapi.gives("On disk in the spool.", waiting),
         ),
         openapi_extra=openapi.in_path("name", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}),

@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     postgres_pool_size: int = Field(
         5, ge=1, le=100, description="connections for reading; five more write, check, compare versions and sum up"
     )
+    postgres_replica_connection_string: SecretStr | None = Field(
+        None, description="a standby of that PostgreSQL, near this process: what it shows is read from it"
+    )
+    replica_lag_seconds: float = Field(
+        5, ge=1, le=3600, description="seconds that the replica may be behind; past them it is left alone"
+    )
     redis_url: SecretStr | None = Field(
         None, description="redis://, rediss:// or unix://; replicas then share pages, and tell each other of news"
     )
@@ -140,7 +146,7 @@ class Settings(BaseSettings):
         None, description="a directory with one file a setting, as Kubernetes mounts a ConfigMap or a Secret"
     )
 
-    @field_validator("postgres_connection_string")
+    @field_validator("postgres_connection_string", "postgres_replica_connection_string")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
         return _unless(postgres_fault, value)
@@ -159,6 +165,15 @@ class Settings(BaseSettings):
     def _let_a_batch_wait(self) -> Self:
         if self.max_waiting_events < self.max_batch_size:
             raise ValueError("MAX_WAITING_EVENTS: must be at least MAX_BATCH_SIZE, or no full batch could be kept")
+        return self
+
+    @model_validator(mode="after")
+    def _have_what_it_is_a_replica_of(self) -> Self:
+        if self.postgres_replica_connection_string is not None and self.postgres_connection_string is None:
+            raise ValueError(
+                "POSTGRES_REPLICA_CONNECTION_STRING: needs POSTGRES_CONNECTION_STRING, which takes the writes; "
+                "the embedded database has no replica"
+            )
         return self
 
     @classmethod

@@ -16,6 +16,7 @@ from app.store import Page, Reader
 COMMENT_SECONDS = 15.0  # without an event, so that proxies and clients know that the line is alive
 RETRY_MS = (500, 3000)  # spread, so that a fleet of readers does not come back all at once
 AWAY_SECONDS = 1.0  # between attempts while the database is away
+CATCH_UP_SECONDS = 0.05  # until a replica is asked again for what it did not show; then twice as long, and so on
 PIECE_BYTES = 64 * 1024  # of frames that are sent at once
 
 _encode = msgspec.json.Encoder().encode
@@ -46,7 +47,7 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """Frames for everything that matches after `cursor`, until the feed is closed or it is allowed no longer."""
     yield _retry() + b": from %d\n\n" % cursor
-    spoke = time.monotonic()
+    spoke, catching_up = time.monotonic(), CATCH_UP_SECONDS
     with feed.following():
         while not feed.closed and allowed():
             announced = feed.position
@@ -64,12 +65,17 @@ async def stream(
                 for frames in _frames(page):
                     yield frames
                     spoke = time.monotonic()
+                catching_up = CATCH_UP_SECONDS if page.events else catching_up
                 cursor = page.next if page.next is not None else cursor
                 if lag.exceeded(max(0, head - cursor)):
                     yield _gap(cursor, head)
                     cursor = head
                 elif page.last:
-                    await feed.wait(max(announced, cursor), max(0.0, spoke + COMMENT_SECONDS - time.monotonic()))
+                    patience = max(0.0, spoke + COMMENT_SECONDS - time.monotonic())
+                    if cursor < announced:  # a replica was read, which does not show yet what the feed knows of
+                        patience = min(patience, catching_up)
+                        catching_up = min(2 * catching_up, AWAY_SECONDS)
+                    await feed.wait(max(announced, cursor), patience)
                 if time.monotonic() - spoke >= COMMENT_SECONDS:  # also where all the news is of other events
                     yield b":\n\n"
                     spoke = time.monotonic()

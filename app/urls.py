@@ -32,6 +32,12 @@ def bears_password(url: str) -> bool:
     return bool(parts.password) or "password" in parse_qs(parts.query)
 
 
+def place(url: str) -> str:
+    """Where the server of a URL is, whoever asks it: the same before and after a password is changed."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def _is_postgres(url: str) -> bool:
     try:
         parts = urlsplit(url)

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]
 from tests.binaries import Account
 from tests.guardian import guardian
 
-PATIENCE = 20.0  # seconds; a start takes under one, so this is for a machine under load
+PATIENCE = 60.0  # seconds; a start takes under one, so this is for a machine under load
 POLL = 0.01  # seconds
 TAIL = 4000  # characters of the log that an error shows
 

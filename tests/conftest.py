@@ -4,16 +4,35 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 import redis
 
+from tests import sharing
 from tests.databases import create_database, database_name, drop_database, migrate
 from tests.servers import PostgresServer, RedisServer
 from tests.sources import Source, find_postgres, find_redis
 
 POSTGRES = find_postgres(os.environ)
 REDIS = find_redis(os.environ)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `--numprocesses auto`."""
+    return sharing.processes()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Parts:
+    """Whatever --dist says."""
+    return sharing.Parts(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first."""
+    items.sort(key=sharing.place)
 
 
 def pytest_report_header() -> list[str]:

@@ -41,11 +41,11 @@ def database_name(url: str) -> str:
     return urlsplit(url).path.removeprefix("/")
 
 
-def migrate(url: str) -> None:
-    """Bring the schema in by `python -m app migrate`. Raises RuntimeError with what it wrote."""
+def migrate(url: str, *, code: Path = ROOT) -> None:
+    """Bring the schema in by `python -m app migrate` of this folder. Raises RuntimeError with what it wrote."""
     done = subprocess.run(
         [sys.executable, "-m", "app", "migrate"],
-        cwd=ROOT,
+        cwd=code,
         env={**clean_environment(), "POSTGRES_CONNECTION_STRING": url},
         capture_output=True,
         text=True,

@@ -20,13 +20,14 @@ Entry = dict[str, Any]  # a line of the log
 Matches = Callable[[Entry], bool]
 ROOT = Path(__file__).parents[1]
 POLL = 0.02  # seconds between two looks
-ANSWER_TIMEOUT = 1.0  # seconds; a probe that takes longer counts as none
+PATIENCE = 60.0  # seconds; a start takes one or two, so this is for a machine under load
+ANSWER_TIMEOUT = 10.0  # seconds; a probe that takes longer counts as none
 
 
 class CollectorProcess:
     """`python -m app serve *args`, or `worker`, on a free loopback port; as a context manager it runs inside.
 
-    `module` may be another one in the place of `app`, with words of its own.
+    `module` may be another one in the place of `app`, with words of its own; `cwd` a folder with other code.
     Its environment is PATH, HOME, HOST, PORT and what `env` adds, so that `env` has to say where events are kept
     (SQLITE_PATH or POSTGRES_CONNECTION_STRING). `port` is for a second process in the place of the first.
     Both its outputs go to one file, so that it never waits for a reader.
@@ -39,29 +40,31 @@ class CollectorProcess:
         port: int | None = None,
         command: str = "serve",
         module: str = "app",
+        cwd: Path = ROOT,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._command = [sys.executable, "-m", *module.split(), command, *args]
         listens_on = "WORKER_PORT" if command == "worker" else "PORT"
         self._env = {**clean_environment(), "HOST": LOOPBACK, listens_on: str(self.port), **(env or {})}
+        self._cwd = cwd
         self._folder = guardian().new_folder("collector")
         self._log = self._folder / "log"
         self._child: Child | None = None
 
     def start(self) -> None:
         """Start it, without waiting; also after an end, on the same port. The log goes on."""
-        self._child = Child(self._command, log=self._log, cwd=ROOT, env=self._env)
+        self._child = Child(self._command, log=self._log, cwd=self._cwd, env=self._env)
 
-    async def wait_until_healthy(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - the error bears the log
+    async def wait_until_healthy(self, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - the error bears the log
         """Poll GET /healthz until 200. TimeoutError after `timeout` seconds, RuntimeError if the process ends."""
         await self._wait_for_200("/healthz", timeout)
 
-    async def wait_until_ready(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - the error bears the log
+    async def wait_until_ready(self, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - the error bears the log
         """Poll GET /readyz until 200. TimeoutError after `timeout` seconds, RuntimeError if the process ends."""
         await self._wait_for_200("/readyz", timeout)
 
-    async def wait(self, timeout: float = 10.0) -> int:  # noqa: ASYNC109 - the error bears the log
+    async def wait(self, timeout: float = PATIENCE) -> int:  # noqa: ASYNC109 - the error bears the log
         """Wait for its end; gives the exit code, negative for a signal. TimeoutError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while (code := self._running.exit_code) is None:
@@ -69,7 +72,7 @@ class CollectorProcess:
             await asyncio.sleep(POLL)
         return code
 
-    async def wait_for_log(self, matches: Matches, timeout: float = 10.0) -> Entry:  # noqa: ASYNC109 - likewise
+    async def wait_for_log(self, matches: Matches, timeout: float = PATIENCE) -> Entry:  # noqa: ASYNC109 - likewise
         """Give the first logged object that matches. TimeoutError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while (found := next(filter(matches, self.logs()), None)) is None:

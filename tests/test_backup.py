@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.child import clean_environment
-from tests.probe.conftest import Probe, judged, sent
+from tests.probe.conftest import Probe, answered, judged
 from tests.process import ROOT, CollectorProcess
 
 LOAD = ("--rate=100", "--for=60s", "--json")
@@ -32,7 +32,7 @@ async def test_a_backup_made_under_load_holds_what_was_acknowledged_before(tmp_p
         await process.wait_until_ready()
         await judged(process.url, "--rate=100", "--for=1s", f"--ledger={before}")
         load = await Probe.start(process.url, *LOAD, f"--ledger={ledger}")
-        await sent(ledger, 50)
+        await answered(ledger, 50)
         assert (await collector("backup", str(file), SQLITE_PATH=str(source)))[0] == 0
         load.interrupt()
         assert (await load.end())[0] == 0

@@ -24,10 +24,9 @@ class Memory:
         nothing: Any = None
         self.lane = PageLane(
             access=OpenAccess(),
-            reader=nothing,
+            nearest=nothing,
             pages=self.pages,
             shelf=NoShelf(),
-            settled=nothing,
             exports=nothing,
             now=lambda: datetime.now(UTC),
         )

@@ -92,6 +92,8 @@ def test_the_higher_source_wins(
 @pytest.mark.parametrize("secret", SECRETS)
 def test_every_secret_can_come_from_a_file(sources: Sources, secret: str) -> None:
     redis = "unix:///path with spaces "
+    if secret == "postgres_replica_connection_string":
+        sources.environment("postgres_connection_string", "postgres://")
     value = {"redis_url": redis, "spool_url": redis, "hooks": "{} "}.get(secret, "postgres:// with spaces ")
     sources.secret_file(secret, value)
     assert getattr(sources.load(), secret).get_secret_value() == value
@@ -135,6 +137,7 @@ def test_other_files_in_the_directory_are_passed_over(sources: Sources) -> None:
 
 
 WRONG = [
+    ("REPLICA_LAG_SECONDS", "0.5"),
     ("PORT", "http"),
     ("PORT", ""),
     ("PORT", "65536"),
@@ -168,6 +171,15 @@ def test_a_value_that_cannot_be_right_is_named_in_one_line(
     monkeypatch.setenv(name, value)
     assert sentence().startswith(f"{name}: ")
     assert value in sentence()
+
+
+def test_a_replica_needs_what_it_is_a_replica_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_REPLICA_CONNECTION_STRING", f"postgres://me:{CANARY}@near/db")
+    said = sentence()
+    assert said.startswith("POSTGRES_REPLICA_CONNECTION_STRING: needs POSTGRES_CONNECTION_STRING")
+    assert CANARY not in said
+    monkeypatch.setenv("POSTGRES_CONNECTION_STRING", "postgres://far/db")
+    assert load().replica_lag_seconds == 5
 
 
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What an answer to POST /events says of the events in it. Pure.
 
-The status is the promise (see the contract in README); what is no answer of a collector promises nothing.
+The status is the promise (see docs/api.md); what is no answer of a collector promises nothing.
 """
 
 from collections.abc import Mapping

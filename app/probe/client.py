@@ -21,6 +21,27 @@ ANSWER_SECONDS = 10.0  # twice what the collector promises
 PORTS = {"http": 80, "https": 443}
 # Of the run: its tasks inherit it. Not in the plan, which is written into the ledger.
 TOKEN: ContextVar[str | None] = ContextVar("TOKEN", default=None)
+_POSITION = "collector-position"
+
+
+class Shown:
+    """The highest position that an answer bore, which full reads show: a collector may read from a replica."""
+
+    def __init__(self) -> None:
+        self._position = 0
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        """What an answer bears."""
+        text = headers.get(_POSITION, "")
+        if text.isascii() and text.isdigit():
+            self._position = max(self._position, int(text))
+
+    def lines(self) -> dict[str, str]:
+        """What a read shows."""
+        return {_POSITION: str(self._position)} if self._position else {}
+
+
+SHOWN: ContextVar[Shown | None] = ContextVar("SHOWN", default=None)  # of the run, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +84,10 @@ class Caller:
     async def post(self, path: str, body: bytes) -> Reply:
         """POST JSON; never raises for what the network or the collector does."""
         kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return await self._ask(f"POST {self._path}{path} HTTP/1.1\r\n{self._head}{kind}\r\n".encode() + body)
+        reply = await self._ask(f"POST {self._path}{path} HTTP/1.1\r\n{self._head}{kind}\r\n".encode() + body)
+        if (shown := SHOWN.get()) is not None:
+            shown.note(reply.headers)
+        return reply
 
     async def get(self, path: str, **parameters: str) -> Reply:
         """GET, likewise."""
@@ -106,9 +130,10 @@ class Caller:
 
 def reader(url: str, *, seconds: float = ANSWER_SECONDS) -> httpx.AsyncClient:
     """A client for what is long, and silent no longer than this. It goes through no proxy."""
+    shown = SHOWN.get()
     return httpx.AsyncClient(
         base_url=url,
-        headers=_bearer(),
+        headers=_bearer() | ({} if shown is None else shown.lines()),
         trust_env=False,
         verify=_trust() if url.startswith("https:") else False,
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from app.probe import readers
-from app.probe.client import reader
+from app.probe.client import SHOWN, Shown, reader
 from app.probe.faults import Fault
 from app.probe.findings import Copy, Readings, Stored, View
 from app.probe.history import ACKNOWLEDGED, History, history
@@ -53,6 +53,7 @@ class Run:
 
     async def verdict(self, faults: Faults) -> tuple[Verdict, History]:
         """Load, read, judge. Raises OSError where the ledger cannot be written, FaultLogError."""
+        SHOWN.set(Shown())
         following, stale, watch = tails(self.plan), list[str](), Watch()
         version = await _version(self.plan)
         load = Load(self.plan, self.ledger, watch)

@@ -202,6 +202,17 @@ class Leader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A replica, as it was just now. `server`: one process of one server; `standby`: it follows another; `shown`:
+    those of the positions asked for whose events can be read from it."""
+
+    server: str
+    identity: str  # as of a Store
+    standby: bool
+    shown: frozenset[int]
+
+
 class Reader(Protocol):
     """What reads. Every method raises Unavailable within 5 seconds where the database does not answer."""
 
@@ -253,8 +264,8 @@ class Store(Protocol):
         """What forgets events before retention does."""
         ...
 
-    def leader(self) -> Leader:
-        """A candidate for the lead, which asks for it once it has its turns."""
+    def leader(self, of: str) -> Leader:
+        """A candidate for the lead of those who drain the spool `of`; asks for it once it has its turns."""
         ...
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
@@ -300,6 +311,30 @@ class Store(Protocol):
         ...
 
 
+class Replica(Protocol):
+    """A copy of the log that follows it: what it shows is a beginning of the log."""
+
+    @property
+    def reader(self) -> Reader:
+        """What reads from it."""
+        ...
+
+    async def look(self, positions: Sequence[int]) -> Sight:
+        """What it is, and which of these events it shows. Raises Unavailable within about a second."""
+        ...
+
+    async def version(self) -> str:
+        """A text that moves with whatever it shows; unlike that of any store, and of any other replica.
+
+        Raises Unavailable, also where it is not the server any more that was last looked at, or no replica.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
 __all__ = [
     "ALL",
     "CODE",
@@ -316,7 +351,9 @@ __all__ = [
     "Portion",
     "Purger",
     "Reader",
+    "Replica",
     "Schema",
+    "Sight",
     "SourceSummary",
     "StatsQuery",
     "Store",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from app.settings import Settings
-from app.store import Store
+from app.store import Replica, Store
 
 
 def open_store(settings: Settings, on_unreplicated: Callable[[], None]) -> Store:
@@ -14,10 +14,26 @@ def open_store(settings: Settings, on_unreplicated: Callable[[], None]) -> Store
         return SqliteStore(settings.sqlite_path)
     from app.store.postgres import PostgresStore  # noqa: PLC0415
 
-    password = settings.postgres_password
     return PostgresStore(
         settings.postgres_connection_string.get_secret_value(),
-        password=None if password is None else password.get_secret_value(),
+        password=_password(settings),
         pool_size=settings.postgres_pool_size,
         on_unreplicated=on_unreplicated,
     )
+
+
+def open_replica(settings: Settings) -> Replica | None:
+    """The replica that the settings name, not yet connected."""
+    if settings.postgres_replica_connection_string is None:
+        return None
+    from app.store.replica import PostgresReplica  # noqa: PLC0415
+
+    return PostgresReplica(
+        settings.postgres_replica_connection_string.get_secret_value(),
+        password=_password(settings),
+        pool_size=settings.postgres_pool_size,
+    )
+
+
+def _password(settings: Settings) -> str | None:
+    return None if settings.postgres_password is None else settings.postgres_password.get_secret_value()

@@ -110,8 +110,8 @@ class Committer:
     async def _commit(self, events: Sequence[Event], *, strict: bool) -> list[Kept]:
         sent = kept = self._unreplicated = False
         try:
+            connection = await self._held.get()
             async with asyncio.timeout(COMMIT_SECONDS):
-                connection = await self._held.get()
                 back = await _returned(connection, events)
                 if strict and any(one.state == "conflict" for one in back.values()):
                     return [back.get(n, Kept("skipped")) for n in range(len(events))]

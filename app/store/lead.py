@@ -1,19 +1,21 @@
 """PostgreSQL: the lead, a session's advisory lock on a connection of its own.
 
 1. A leader that dies loses its session, and with it the lock, at once.
-2. One that is frozen, or cut off, asks no more: the server ends a session that has been idle for IDLE_SECONDS.
-3. It knows by its own clock, and sooner than the server, that it may no longer be the one.
+2. The lock is of one spool: each region has its own, and drains it into the one database.
+3. One that is frozen, or cut off, asks no more: the server ends a session that has been idle for IDLE_SECONDS.
+4. It knows by its own clock, and sooner than the server, that it may no longer be the one.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import blake2b
 
 import asyncpg
 
 from app.store.faults import explain
 
-LEADER_LOCK = 7023  # a session's advisory lock: one process drains
+LEADER_LOCK = 7023  # a session's advisory lock: one process drains a spool
 IDLE_SECONDS = 6  # after which the server ends a session that asks nothing
 LEASE_SECONDS = 4.0  # after the last good answer; what is left of IDLE_SECONDS is for a commit under way
 TURN_SECONDS = 2.0
@@ -25,10 +27,12 @@ SETTINGS = {
 
 
 class SessionLeader:
-    """A candidate. `connect` makes a direct connection with SETTINGS: a pooler would lend the lock to others."""
+    """A candidate for what is called `of`. `connect` makes a direct connection with SETTINGS: a pooler would lend
+    the lock to others."""
 
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], of: str) -> None:
         self._connect = connect
+        self._key = int.from_bytes(blake2b(of.encode(), digest_size=4).digest(), signed=True)
         self._connection: asyncpg.Connection | None = None
         self._locked = False
         self._asked_at = 0.0
@@ -66,7 +70,8 @@ class SessionLeader:
         if self._locked:
             await self._connection.execute("SELECT 1")
         else:
-            self._locked = await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK)
+            lock = "SELECT pg_try_advisory_lock($1::int, $2::int)"
+            self._locked = await self._connection.fetchval(lock, LEADER_LOCK, self._key)
         self._asked_at = asked_at
 
 

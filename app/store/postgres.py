@@ -1,15 +1,16 @@
 """PostgreSQL: the log in partitions by day, two connections that write, two that check, a pool that reads."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.errors import Unavailable
 from app.events import Event
 from app.store import Kept, Portion, Schema, Upkeep, fold, session
 from app.store.commit import DAYS_AHEAD, Committer, Held
+from app.store.dial import CHECKING, IDENTITY, READING, WHICH, Dial, Preparation
 from app.store.faults import explain
 from app.store.keep import ORDER_LOCK
 from app.store.lead import SETTINGS as LEADING
@@ -17,12 +18,9 @@ from app.store.lead import SessionLeader
 from app.store.letters import SqlLetters
 from app.store.purge import SqlPurger
 from app.store.reader import SqlReader
-from app.urls import bears_password
 
-CONNECT_SECONDS = 1.5
 CHECK_SECONDS = 1.0
 MAINTAIN_SECONDS = 60.0
-GOODBYE_SECONDS = 0.5  # SQLAlchemy would give a silent server 2 s to close, on top of what an answer may take
 COMMITS_AT_ONCE = 2
 PURGE_STEP = 5_000  # identities deleted in one statement
 ROLL_STEP = 50_000  # rows summed up in one statement: a tenth of a second, of the 10 s it may take
@@ -41,14 +39,6 @@ _WRITING = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
-_READING = {
-    "application_name": "collector reader",
-    "statement_timeout": "4000",
-    "idle_in_transaction_session_timeout": "5000",
-    "random_page_cost": "1.1",
-    "jit": "off",
-}
-_CHECKING = {"application_name": "collector check", "statement_timeout": "900", "jit": "off"}
 # Nobody's receipt: a sum that a crash loses is made again, and it never gets ahead of the events in the WAL.
 _ROLLING = {
     "application_name": "collector rollup",
@@ -67,11 +57,10 @@ _FORGETTING = {
 # A number alone would not do where several logs share a cache, and after a failover or a restore it may stand
 # for other events than before: both begin with the start of another server process, and a log that is restored
 # beside another, or is a copy of it, is another sequence or lies in another database.
-_WHICH = "'event_seq'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())"
-_STATE = f"concat_ws('.', extract(epoch FROM pg_postmaster_start_time()), {_WHICH}, last_value)"
+_STATE = f"concat_ws('.', extract(epoch FROM pg_postmaster_start_time()), {WHICH}, last_value)"
 _VERSION = f"SELECT {_STATE} FROM event_seq"
 _SETTLED = f"SELECT {_STATE}, pg_try_advisory_xact_lock_shared({ORDER_LOCK}) FROM event_seq"
-_IDENTITY = f"SELECT concat_ws('.', system_identifier, {_WHICH}) FROM pg_control_system()"
+_IDENTITY = f"SELECT {IDENTITY}"
 _CHECK = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, revision, min_code
 FROM schema_version"""
 # A record in the WAL, waited for as any commit is: it fails on a full disk. Under the lock, as any commit is, so
@@ -80,15 +69,6 @@ FROM schema_version"""
 _CHECK_WRITING = f"""INSERT INTO event_ids SELECT * FROM event_ids WHERE false;
 INSERT INTO events SELECT * FROM events WHERE false;
 SELECT pg_advisory_xact_lock({ORDER_LOCK}), pg_logical_emit_message(true, 'collector', 'check')"""
-
-Preparation = Callable[[asyncpg.Connection], Awaitable[None]]
-
-
-class _Brief(asyncpg.Connection):  # type: ignore[misc]  # it has no types
-    """A connection whose close waits no longer than that for the server."""
-
-    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's own
-        await super().close(timeout=min(timeout or GOODBYE_SECONDS, GOODBYE_SECONDS))
 
 
 class PostgresStore:
@@ -99,9 +79,8 @@ class PostgresStore:
     def __init__(
         self, dsn: str, *, password: str | None, pool_size: int, on_unreplicated: Callable[[], None]
     ) -> None:
-        self._dsn = dsn
-        self._password = None if bears_password(dsn) else password  # which the driver would take instead
-        self._engine = self._reading(pool_size)
+        self._dial = Dial(dsn, password=password, wanted="read-write")
+        self._engine = self._dial.pool(pool_size, READING, session.for_times)
         self.reader = SqlReader(self._engine, explain)
         preparations = (session.for_receipts, session.for_times, session.for_digests, session.for_staging)
         # A second one is connected only once two commits go at the same time.
@@ -112,32 +91,18 @@ class PostgresStore:
         self._idle = asyncio.LifoQueue[Committer]()
         for committer in reversed(self._committers):
             self._idle.put_nowait(committer)
-        self._checker = Held(lambda: self.connect(_CHECKING, session.for_receipts))
-        self._versions = Held(lambda: self.connect(_CHECKING))
+        self._checker = Held(lambda: self.connect(CHECKING, session.for_receipts))
+        self._versions = Held(lambda: self.connect(CHECKING))
         self._roller = Held(lambda: self.connect(_ROLLING))
         self._forgetter = Held(lambda: self.connect(_FORGETTING, session.for_receipts, session.for_digests))
         self._forgetting = asyncio.Lock()
         self.purger = SqlPurger(self.reader.ask, self._forget, FORGET_STEP, end=self._rest)
         self._asking = asyncio.Lock()
-        self.letters = SqlLetters(self._reading(1, session.for_receipts), explain)
+        self.letters = SqlLetters(self._dial.pool(1, READING, session.for_times, session.for_receipts), explain)
 
     async def connect(self, settings: dict[str, str], *preparations: Preparation) -> asyncpg.Connection:
         """A connection of one's own, to the server that takes writes."""
-        connection = await asyncpg.connect(
-            self._dsn,
-            password=self._password,
-            timeout=CONNECT_SECONDS,
-            target_session_attrs="read-write",
-            server_settings=settings,
-            connection_class=_Brief,
-        )
-        try:
-            for prepare in preparations:
-                await prepare(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
+        return await self._dial.connect(settings, *preparations)
 
     async def keep(self, events: Sequence[Event], strict: bool) -> list[Kept]:  # noqa: FBT001
         """Commit a group."""
@@ -149,9 +114,9 @@ class PostgresStore:
         finally:
             self._idle.put_nowait(committer)
 
-    def leader(self) -> SessionLeader:
+    def leader(self, of: str) -> SessionLeader:
         """A candidate for the lead."""
-        return SessionLeader(lambda: self.connect(LEADING))
+        return SessionLeader(lambda: self.connect(LEADING), of)
 
     async def identity(self) -> str:
         """Of the cluster, which a standby shares, of the database and of the sequence."""
@@ -171,8 +136,8 @@ class PostgresStore:
     async def check(self, *, writing: bool) -> Schema:
         """Whether an event could be kept now."""
         try:
+            connection = await self._checker.get()
             async with asyncio.timeout(CHECK_SECONDS):
-                connection = await self._checker.get()
                 read_only, revision, min_code = await connection.fetchrow(_CHECK)
                 if writing:
                     await connection.execute(_CHECK_WRITING)
@@ -259,23 +224,13 @@ class PostgresStore:
 
     async def _ask(self, question: str) -> asyncpg.Record:
         try:
-            async with self._asking, asyncio.timeout(CHECK_SECONDS):
-                return await (await self._versions.get()).fetchrow(question)
+            async with self._asking:
+                connection = await self._versions.get()
+                async with asyncio.timeout(CHECK_SECONDS):
+                    return await connection.fetchrow(question)
         except Exception as error:
             self._versions.drop()
             raise explain(error) or error from error
-
-    def _reading(self, pool_size: int, *preparations: Preparation) -> AsyncEngine:
-        return create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=lambda: self.connect(_READING, session.for_times, *preparations),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=2,
-            pool_pre_ping=True,
-            isolation_level="AUTOCOMMIT",
-            hide_parameters=True,  # from errors, and so from the log
-        )
 
 
 async def _maintain(connection: asyncpg.Connection, retention_days: int) -> Upkeep:

@@ -11,7 +11,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,15 +24,13 @@ from app.query import Filter, PageQuery, StatsQuery
 from app.store import ALL, Count, Page, SourceSummary
 from app.store.expressions import at_times, from_sources, micros_of, narrowing, scanning
 from app.store.rollup import summaries
+from app.store.scan import scanned
 from app.store.tables import MICROSECOND, events, log_state, micros
 
 READ_SECONDS = 4.0  # for all of one answer; the promise is 5 s, and letting go of a stalled connection takes time
 TEXT_WINDOW = 50_000  # rows that one page looks into for text or data
 LABEL_WINDOW = 1_000_000  # rows that one page looks at for an action, a subject or an id
 NEARBY = 5_000  # rows that a page of a time span looks at before it sorts the span
-CHUNK_BYTES = 4 * 2**20  # of data that one page of a scan aims at
-CHUNK_ROWS = 1000
-FIRST_CHUNK = 100  # rows: at most 25 MiB, before the size of the events is known
 
 _COLUMNS = (
     events.c.seq,
@@ -61,18 +58,9 @@ class SqlReader:
         """At most `query.limit` events."""
         return await self._to_its_end(self._read(query))
 
-    async def scan(self, query: PageQuery) -> AsyncIterator[Page]:
-        """All of it, page by page. What comes in meanwhile is not waited for."""
-        left, rows = query.limit, FIRST_CHUNK
-        end = await self.head()
-        while True:
-            size = rows if left is None else min(rows, left)
-            page = await self.page(replace(query, limit=size))
-            left = None if left is None else left - len(page.events)
-            yield page
-            if page.last or page.next is None or left == 0 or (query.order == "asc" and page.next >= end):
-                return
-            query, rows = replace(query, cursor=page.next), _next_chunk(page.events)
+    def scan(self, query: PageQuery) -> AsyncIterator[Page]:
+        """All of it, page by page."""
+        return scanned(self, query)
 
     async def event(self, seq: int) -> Stored | None:
         """One event."""
@@ -232,14 +220,6 @@ def _page(query: PageQuery, found: list[Stored], head: int | None, edge: int | N
         last = found[-1].seq if found else query.cursor or 0
         return Page(found, max(last, head or 0), last=True)
     return Page(found, found[-1].seq if found else query.cursor, last=True)
-
-
-def _next_chunk(found: list[Stored]) -> int:
-    """Rows for the next page of a scan, by the size of those just read."""
-    if not found:
-        return FIRST_CHUNK
-    mean = sum(len(bytes(event.data)) for event in found) / len(found)
-    return int(min(max(CHUNK_BYTES / max(mean, 1), 16), CHUNK_ROWS))
 
 
 def _stored(row: Row[Any]) -> Stored:

@@ -74,7 +74,7 @@ class SqliteStore:
 
         return await fold.folded(events, commit)
 
-    def leader(self) -> SoleLeader:
+    def leader(self, of: str) -> SoleLeader:  # noqa: ARG002 - whatever it is of
         """The one process there is."""
         return SoleLeader()
 

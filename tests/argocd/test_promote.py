@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.kube.tools import ROOT
+from tests.readme import commands_for
 
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "12")
 
@@ -53,8 +54,10 @@ def image(tree: Path, environment: str) -> dict[str, str]:
 
 
 def test_a_promotion_is_two_lines_and_one_commit(tree: Path) -> None:
-    status, told, _ = promote(tree, "production", "--from", "staging", "--commit")
-    assert status == 0
+    (command,) = commands_for(__file__)
+    program, *words = command.split()
+    status, told, _ = promote(tree, *words)
+    assert (program, status) == ("argocd/promote", 0)
     changed = [line for line in told.splitlines() if line[0] in "+-"]
     assert changed == [
         "--- a/argocd/envs/production.yaml",

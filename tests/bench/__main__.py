@@ -37,7 +37,7 @@ GROWTH = "growth"
 
 def main() -> int:
     """Measure, tell, and write it down."""
-    options = _options(sys.argv[1:])
+    options = parsed(sys.argv[1:])
     try:
         wrk.binary()
         results, machine = _measure(options)
@@ -103,7 +103,8 @@ def _write(path: Path, text: str) -> None:
     say(f"Written: {path}")
 
 
-def _options(words: Sequence[str]) -> argparse.Namespace:
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Read the words of the command line; what is wrong ends the process with 2."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure the collector beside its peers, all started here, in rounds that take turns. "

@@ -12,12 +12,14 @@ from app.events import MAX_EVENT_BYTES, Parser
 from app.formats import read_json
 from app.ingest import INLINE_BYTES
 from tests.bench import bodies, hostile, neighbours, worst
+from tests.bench.__main__ import PARTS, parsed
 from tests.bench.chart import chart
 from tests.bench.limits import pgbench_told
 from tests.bench.report import report, short, table
 from tests.bench.samples import Results, Sample, Value, middle, ratio, spread
 from tests.bench.targets import TARGETS, Target
 from tests.bench.wrk import told
+from tests.readme import commands_for, make_words
 
 MACHINE = {"cpu": "a CPU, 2 cores", "python": "3.11"}
 WRK = """Running 1s test @ http://127.0.0.1:1/events
@@ -231,3 +233,10 @@ def test_neighbours_are_compared_by_their_slowest(results: Results) -> None:
         results.add("worst post", name, Sample(p50=1.0, p99=p99, most=p99))
     lines = [line.split() for line in report(results, MACHINE).splitlines()]
     assert next(line for line in lines if line[:2] == ["legal:", "keys"])[-1] == "3.00×"
+
+
+def test_the_readmes_command_is_understood() -> None:
+    (command,) = commands_for(__file__)
+    options = parsed(make_words(command)[1])
+    assert options.short
+    assert set(options.only) == set(PARTS)

@@ -55,6 +55,7 @@ def scraped() -> dict[str, set[str]]:
     metrics.redis_up.labels("calls")
     metrics.redis_calls.labels("find", "answered")
     metrics.shared_pages.labels("found")
+    metrics.reads.labels("replica")
     families = text_string_to_metric_families(metrics.text().decode())
     found = {sample.name: set(sample.labels) for family in families for sample in family.samples}
     # What is recorded has no labels: all of it is summed up.

@@ -41,6 +41,10 @@ store             | msgspec                        | events query
 store.tables      | sql                            |
 store.expressions | msgspec sql                    | query store.tables
 store.faults      | sql                            | errors
+store.dial        | asyncio sql                    | urls
+store.scan        |                                | events query store
+store.replica     | asyncio sql                    | errors store store.commit store.dial store.faults \
+                                                     store.reader store.session
 store.fold        |                                | errors events store
 store.keep        |                                | events
 store.homecoming  |                                | events store store.tables
@@ -52,14 +56,15 @@ store.letters     | sql                            | errors store store.tables
 store.rollup      | sql                            | store.tables
 store.purge       | sql                            | events store store.rollup store.tables
 store.reader      | asyncio msgspec sql            | errors events query store store.tables store.expressions \
-                                                     store.rollup
+                                                     store.rollup store.scan
 store.postgres    | asyncio sql                    | errors events store store.faults store.fold store.commit \
-                                                     store.keep store.session store.reader store.lead \
-                                                     store.letters store.purge migrations urls
+                                                     store.dial store.keep store.session store.reader store.lead \
+                                                     store.letters store.purge migrations
 store.sqlite      | asyncio sql                    | errors events store store.tables store.expressions \
                                                      store.faults store.fold store.homecoming store.rollup \
                                                      store.reader store.lead store.letters store.purge migrations
-store.choice      |                                | settings store store.postgres store.sqlite
+store.choice      |                                | settings store store.postgres store.replica store.sqlite
+near              | asyncio                        | errors events health logs metrics query store store.scan
 migrations*       | alembic sql                    | store.tables
 spool_link        | asyncio redis                  |
 spool_loss        |                                | logs
@@ -83,12 +88,13 @@ hooks.declared    | msgspec                        | events hooks hooks.proof ho
                                                      hooks.alertmanager hooks.argocd hooks.standard
 hooks.reading     | msgspec                        | errors events formats hooks hooks.declared
 hooks.lane        |                                | errors body edge ingest hooks.declared hooks.reading
-pages             | asyncio msgspec                | auth errors cache events formats query store edge shortcuts
+pages             | asyncio msgspec                | auth errors cache events formats near query store edge \
+                                                     shortcuts
 stream            | msgspec                        | errors query feed store
 erasure           | asyncio msgspec                | about auth errors events logs metrics query store
 admin             | http msgspec                   | auth errors erasure formats openapi query
-api               | http msgspec                   | auth errors metrics formats query feed store health stream \
-                                                     openapi static
+api               | http msgspec                   | auth errors metrics formats near query feed store health \
+                                                     stream openapi static
 openapi           | msgspec                        | cloudevents errors events formats query
 headers           |                                |
 static            | http                           | errors headers
@@ -103,12 +109,12 @@ upgrades          |                                |
 connection        | asyncio http                   | edge shortcuts deadlines crowd guarded upgrades
 server            | asyncio http                   | headers logs edge shortcuts crowd connection
 main              | asyncio                        | about errors settings logs metrics events body writer feed \
-                                                     auth keyring cache replicas store store.choice spool drain \
-                                                     health hooks.declared hooks.lane notify worker ingest pages \
-                                                     api rest edge connection server shortcuts crowd \
+                                                     auth keyring cache near replicas store store.choice spool \
+                                                     drain health hooks.declared hooks.lane notify worker ingest \
+                                                     pages api rest edge connection server shortcuts crowd \
                                                      deadlines files erasure
 background        | asyncio                        | auth settings logs metrics body feed store.choice drain \
-                                                     health replicas worker api rest shortcuts edge main
+                                                     health near replicas urls worker api rest shortcuts edge main
 rest              | http                           | about errors admin api erasure openapi edge
 migrate           | asyncio                        | errors settings logs store store.choice
 healthcheck       | http                           |

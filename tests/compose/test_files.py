@@ -160,3 +160,10 @@ def test_loki_and_its_agent_speak_of_each_other() -> None:
     port = loki["server"]["http_listen_port"]
     assert f'url = "http://loki:{port}/loki/api/v1/push"' in (FOLDER / "config.alloy").read_text()
     assert loki["compactor"]["retention_enabled"]
+
+
+def test_who_narrates_fails_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+    nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/none", "COMPOSE_ENV_FILES": str(tmp_path / "none")}
+    for switch in ({}, {"NARRATE": "off"}):
+        done = ran("./narrate", env={**nowhere, **switch})
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

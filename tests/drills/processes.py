@@ -14,6 +14,7 @@ from tests.binaries import valkey_binary
 from tests.databases import migrate
 from tests.drills.front import Front
 from tests.drills.injectors import postgres, processes, redis, surroundings, worker
+from tests.drills.injectors.upgrade import Site, upgrade
 from tests.drills.rig import Assembled, NotHere, Targets, Verb
 from tests.drills.scenario import Processes
 from tests.drills.supervisor import Check, Policy, Supervisor
@@ -51,7 +52,7 @@ _REDIS = frozenset({"shutdown", "crash", "stall", "flush", "fill"})
 def offers(plan: Processes) -> dict[str, frozenset[str]]:
     """The targets that such a rig has, and their verbs; known without starting it."""
     found = {f"collector-{n + 1}": _COLLECTOR for n in range(plan.collectors)}
-    found["collectors"] = frozenset({"roll"})
+    found["collectors"] = frozenset({"roll"} | ({"upgrade"} if plan.store == "postgres" else set()))
     draining = {"kill-draining"} if plan.store == "postgres" and plan.spool else set()
     found |= {f"worker-{n + 1}": _WORKER | draining for n in range(plan.workers)}
     found |= {"postgres": _POSTGRES} if plan.store == "postgres" else {}
@@ -114,7 +115,7 @@ class ProcessRig(Assembled):
         await enter(self._supervisor)
         for number in range(self._plan.collectors):
             await self._add_collector(f"collector-{number + 1}")
-        self._targets["collectors"] = {"roll": partial(processes.roll, self._supervisor, self._make, self._heard)}
+        self._targets["collectors"] = self._of_all()
         for number in range(self._plan.workers):
             self._add_worker(f"worker-{number + 1}")
         assert offers(self._plan) == {name: frozenset(verbs) for name, verbs in self._targets.items()}
@@ -168,6 +169,20 @@ class ProcessRig(Assembled):
             self._targets["disk"] = surroundings.of_disk(self._disk, process.port, mend)
         self._urls.append(await self._network(name, process.port, process.url))
 
+    def _of_all(self) -> Mapping[str, Verb]:
+        """What can be done to all that serve."""
+        verbs: dict[str, Verb] = {"roll": partial(processes.roll, self._supervisor, self._make, self._heard)}
+        if self._database is not None:
+            site = Site(
+                supervisor=self._supervisor,
+                server=self._database,
+                folder=self._folder,
+                make=self._make_of,
+                wait=self._heard,
+            )
+            verbs["upgrade"] = partial(upgrade, site)
+        return verbs
+
     async def _way(self, name: str) -> dict[str, str]:
         """The settings of a collector that has a way to the database of its own."""
         way = f"postgres-of-{name}"
@@ -183,8 +198,15 @@ class ProcessRig(Assembled):
 
     def _make(self, command: str = "serve", **env: str) -> CollectorProcess:
         process = CollectorProcess(env={**self._env, **env}, command=command, module=self._module)
+        return self._add(process, command)
+
+    def _make_of(self, code: Path) -> CollectorProcess:
+        """A collector of other code, that of this folder."""
+        return self._add(CollectorProcess(env=self._env, cwd=code), "successor")
+
+    def _add(self, process: CollectorProcess, what: str) -> CollectorProcess:
         self._made += 1
-        self._processes[f"{self._made}-{command}"] = process
+        self._processes[f"{self._made}-{what}"] = process
         self._exits.callback(process.close)
         return process
 

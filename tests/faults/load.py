@@ -17,6 +17,8 @@ from typing import Self
 from tests.faults.wire import Answer, Cut, Wire, ask, event
 
 ANSWER_TIMEOUT = 30.0  # seconds; longer than any promise, so that a test sees how long it really took
+PATIENCE = 60.0  # seconds for what has to come true
+POLL = 0.05  # seconds
 RETRY_PAUSE = 0.05  # seconds
 KEPT = (200, 201, 202)
 
@@ -113,9 +115,19 @@ class Load:
         """What was sent and not answered."""
         return [one for one in self.attempts if one.fresh == fresh and one.answer is None and not one.refused]
 
-    def first_kept(self, since: float) -> Attempt:
-        """The first event sent after `since` that was acknowledged."""
-        return min((one for one in self.where("kept") if one.sent >= since), key=lambda one: one.done)
+    async def until_kept(self, since: float) -> float:
+        """Wait until an event sent after `since` is acknowledged; the seconds from then to that. TimeoutError."""
+        async with asyncio.timeout(PATIENCE):
+            while not (kept := [one.done for one in self.where("kept") if one.sent >= since]):  # noqa: ASYNC110
+                await asyncio.sleep(POLL)
+        return min(kept) - since
+
+    async def until_answered(self, status: int, more: int = 1) -> None:
+        """Wait until so many more requests were answered with this status. Raises TimeoutError."""
+        wanted = self.statuses[status] + more
+        async with asyncio.timeout(PATIENCE):
+            while self.statuses[status] < wanted:  # noqa: ASYNC110
+                await asyncio.sleep(POLL)
 
     async def audit(self, port: int) -> Audit:
         """Read everything back, from a collector on `port`."""

@@ -11,7 +11,7 @@ from tests.faults.conftest import Env
 from tests.faults.wire import Answer, ask, event
 from tests.process import CollectorProcess
 
-PATIENCE = 40.0  # seconds for what has to come true; it takes a few, so this is for a machine under load
+PATIENCE = 60.0  # seconds for what has to come true; it takes a few, so this is for a machine under load
 
 
 async def part(process: CollectorProcess, name: str) -> tuple[bool, str]:

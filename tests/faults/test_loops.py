@@ -10,12 +10,14 @@ import pytest
 
 from tests.child import clean_environment
 from tests.faults.conftest import Connect, Env, StartCollector
+from tests.faults.spooling import until_metric
 from tests.faults.wire import ask, event, request
 from tests.ports import LOOPBACK, free_port
 from tests.process import ROOT, CollectorProcess
 
 LOOPS = ("writer", "check", "upkeep", "rollup", "news", "refusals")
-ENDED_WITHIN = 8.0  # seconds, of which one is the fault's own
+ENDED_WITHIN = 60.0  # seconds; it takes two, of which one is the fault's own
+DRAIN = 4.0  # seconds, for which it goes on answering
 GONE = 40  # clients that hang up
 
 
@@ -27,7 +29,7 @@ def command(*words: str, module: str = "app", **env: str) -> subprocess.Complete
         env={**clean_environment(), **env},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=ENDED_WITHIN,
         check=False,
     )
 
@@ -48,14 +50,14 @@ async def test_a_loop_that_dies_ends_the_process(loop: str, sqlite_env: Env, sta
 async def test_who_waits_for_a_writer_that_dies_is_answered(
     env: Env, start: StartCollector, connect: Connect
 ) -> None:
-    process = start(env, fault="dies:writer", DRAIN_SECONDS="2")
+    process = start(env, fault="dies:writer", DRAIN_SECONDS=str(DRAIN))
     await process.wait_until_ready()
     await process.wait_for_log(lambda line: line["event"] == "loop ended")
     wire = await connect(process.port)
     began = time.monotonic()
     answer = await wire.ask("POST", "/events", event("late", "1"))
     assert (answer.status, answer.document["outcome"]) == (503, "not_kept")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < DRAIN
     assert (await ask(process.port, "GET", "/readyz")).status == 503
     assert await process.wait(ENDED_WITHIN) == 1
 
@@ -121,10 +123,8 @@ async def test_a_client_that_goes_away_in_the_middle_leaves_no_error(
             await wire.send(opening)
             await asyncio.sleep(0.02 * n)
             wire.abort()
-    await asyncio.sleep(0.5)
     assert (await ask(process.port, "GET", "/events?limit=1")).status == 200
-    metrics = (await ask(process.port, "GET", "/metrics")).body.decode()
-    assert "collector_streams 0.0" in metrics
+    await until_metric(process, "collector_streams", lambda streams: streams == 0)
     assert process.logs() == []
 
 

@@ -26,9 +26,9 @@ from tests.servers import PostgresServer, RedisServer
 Next = Callable[[], Awaitable[int]]
 PAGES = 20  # different ones that are read all the time
 FAULT_SECONDS = 1.0
-PATIENCE = 2.0  # seconds; a read waits a tenth for Redis at most, and the figures are printed
-DEADLINE = 20.0  # seconds
-TRIES = 5
+PATIENCE = 10.0  # seconds; a read waits a tenth for Redis at most, and the figures are printed
+DEADLINE = 60.0  # seconds
+TRIES = 20
 PAGE_READ = "SELECT events.seq, events.id"
 
 

@@ -20,8 +20,8 @@ from tests.ports import LOOPBACK
 from tests.proxy import Mode, Proxy
 from tests.servers import PostgresServer, RedisServer
 
-ANSWERED_WITHIN = 5.0  # seconds, whatever is away
-AWAY = 1.0  # seconds
+ANSWERED_WITHIN = 8.0  # seconds, whatever is away; four is promised
+MANY = 100  # requests
 ROUNDS = 2
 
 
@@ -110,18 +110,16 @@ async def test_a_postgres_that_crashes_under_load_loses_and_doubles_nothing(
     await process.wait_until_ready()
     async with Load(process.port, rate=200, workers=20) as load:
         for _ in range(ROUNDS):
-            await asyncio.sleep(0.7)
+            await load.until_answered(201, MANY)
             await asyncio.to_thread(server.stop, "immediate")
-            await asyncio.sleep(AWAY)
+            await load.until_answered(202, MANY)
             await asyncio.to_thread(server.start)
-            await asyncio.sleep(0.7)
+            await load.until_answered(201, MANY)
     await drained(spool_env)
     slow = sorted(one.done - one.sent for one in load.attempts if one.status == 202)
     print(
         "crashes with a spool:", load.statuses, f"202: median {slow[len(slow) // 2]:.4f} s, most {slow[-1]:.2f} s"
     )
-    assert load.statuses[202] > 0
-    assert load.statuses[201] > 0
     assert set(load.statuses) <= {201, 202, 503}
     assert {one.outcome for one in load.attempts if one.status == 503} <= {"unknown"}
     assert await load.audit(process.port) == CLEAN
@@ -138,7 +136,7 @@ async def test_a_silent_postgres_holds_up_nobody_for_long(
         to_postgres.mode = "stall"
         await until_part(process, "database", ok=False)
         known = time.monotonic()
-        await asyncio.sleep(3)
+        await load.until_answered(202, MANY)
         until = time.monotonic()
         to_postgres.mode = "pass"
         await until_part(process, "database")
@@ -152,7 +150,6 @@ async def test_a_silent_postgres_holds_up_nobody_for_long(
         f"202 once it was known: median {after[len(after) // 2]:.4f}, {after[-1]:.3f}",
     )
     assert set(load.statuses) <= {201, 202, 503}
-    assert load.statuses[202] > 100
     assert max(one.done - one.sent for one in load.attempts) < ANSWERED_WITHIN
     assert {one.outcome for one in load.attempts if one.status == 503} <= {"unknown"}
     assert await load.audit(process.port) == CLEAN

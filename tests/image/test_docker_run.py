@@ -14,6 +14,7 @@ from tests.engine import PATIENCE, ROOT, Container, docker
 from tests.faults.load import CLEAN, Load
 from tests.faults.wire import ask, event
 from tests.process import CollectorProcess
+from tests.readme import commands_for
 
 README = ROOT / "deploy" / "docker" / "README.md"
 LEAVING_SYSTEMD = ROOT / "deploy" / "systemd" / "README.md"
@@ -51,6 +52,11 @@ class AsTheReadmeSays(Container):
         self._words = [*given[1:-1], image]
 
 
+def test_the_readmes_command_is_this_pages() -> None:
+    (command,) = commands_for(__file__)
+    assert shlex.split(command) == words(README, "--detach")
+
+
 @pytest.fixture
 def container(image: str, volume: str) -> Iterator[AsTheReadmeSays]:
     with AsTheReadmeSays(image, volume) as started:
@@ -69,14 +75,6 @@ async def until_ready(port: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def until_kept(load: Load, since: float) -> float:
-    """Wait until something that was sent since then is acknowledged; gives the seconds from then to that."""
-    while not any(one.sent >= since for one in load.where("kept")):
-        assert time.monotonic() < since + PATIENCE
-        await asyncio.sleep(0.05)
-    return load.first_kept(since).done - since
-
-
 async def test_killed_from_the_host_it_is_back_and_has_everything(container: AsTheReadmeSays) -> None:
     await until_ready(container.port)
     async with Load(container.port, retry=True) as load:
@@ -87,7 +85,7 @@ async def test_killed_from_the_host_it_is_back_and_has_everything(container: AsT
             while container.restarts < kill:
                 container.fail_after(killed + PATIENCE, "it was not started again")
                 await asyncio.sleep(0.1)
-            print(f"acknowledged again {await until_kept(load, killed):.1f} s after it was killed")
+            print(f"acknowledged again {await load.until_kept(killed):.1f} s after it was killed")
     assert load.where("unknown") or load.where("not_kept")  # the kills were felt
     assert await load.audit(container.port) == CLEAN
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from tests.argocd import go_engine
-from tests.kube import schemas
+from tests.kube import analysis, schemas
 from tests.kube.tools import TOOLS, NotHere, NotInstalled, go, install, tool
 
 
@@ -29,11 +29,13 @@ def _unmade() -> Iterator[tuple[str, Callable[[], object]]]:
             tool(name)
         except NotHere:
             yield f"{name} {TOOLS[name].version}", partial(install, name)
+    if not analysis.is_built():
+        yield "the program that evaluates conditions", analysis.build
     for module in schemas.MODULES:
         if not module.folder.is_dir():
             yield f"schemas of {module.path} {module.version}", partial(schemas.make, module)
-    if not go_engine.binary().exists():
-        yield "tests/argocd/engine", go_engine.build
+    if not go_engine.is_built():
+        yield "the program with Argo CD's templates and notifications", go_engine.build
 
 
 def _made(what: str, make: Callable[[], object]) -> str | None:

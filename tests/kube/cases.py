@@ -43,6 +43,15 @@ SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "autoscaling.keda.prometheus": "http://prometheus.monitoring:9090",
         },
     },
+    "delivery": {
+        "rolling": {},
+        "canary": {
+            "delivery.strategy": "canary",
+            "delivery.analysis.prometheus": "http://prometheus.monitoring:9090",
+            "database.connections.max": 300,
+        },
+        "blueGreen": {"delivery.strategy": "blueGreen", "database.connections.max": 300},
+    },
     "migrations": {"job": {}, **{mode: {"migrations.mode": mode} for mode in ("helmHook", "argoSync", "off")}},
     "gateway": {
         "off": {},
@@ -54,6 +63,7 @@ SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "tokens.secret.name": "collector-tokens",
             "hooks.secret.name": "collector-hooks",
             "test.secret.name": "collector-probe",
+            "narrate.secret.name": "collector-narrator",
         },
     },
     "network": {"on": {"networkPolicy.enabled": True}, "off": {}},
@@ -72,10 +82,14 @@ FIRST = {switch: next(iter(options)) for switch, options in SWITCHES.items()}
 REFUSED = (
     {"database": "embedded", "scaling": "hpa"},
     {"database": "embedded", "scaling": "keda"},
+    {"database": "embedded", "delivery": "canary"},
+    {"database": "embedded", "delivery": "blueGreen"},
+    {"gateway": "off", "delivery": "canary"},
     {"database": "cnpg", "migrations": "helmHook"},
     {"database": "external-secret", "migrations": "helmHook"},
 )
 Choice = Mapping[str, str]  # an option of each switch
+_Pair = tuple[tuple[str, str], tuple[str, str]]
 
 
 def names() -> list[str]:
@@ -124,11 +138,12 @@ def values(choice: Choice) -> Mapping[str, Any]:
 @cache
 def pairs() -> tuple[Choice, ...]:
     """Choose so that every two options of two switches meet in one case at least, where they may."""
-    open_pairs = {pair for choice in _allowed() for pair in _pairs_of(choice)}
+    having = [(choice, _pairs_of(choice)) for choice in _allowed()]
+    open_pairs = set[_Pair]().union(*(pairs for _, pairs in having))
     chosen = []
     while open_pairs:
-        best = max(_allowed(), key=lambda choice: len(open_pairs & _pairs_of(choice)))
-        open_pairs -= _pairs_of(best)
+        best, closed = max(having, key=lambda each: len(open_pairs & each[1]))
+        open_pairs -= closed
         chosen.append(MappingProxyType(best))
     return tuple(chosen)
 
@@ -143,5 +158,5 @@ def _told(choice: Choice) -> str:
     return ",".join(f"{switch}={option}" for switch, option in choice.items() if option != FIRST[switch])
 
 
-def _pairs_of(choice: Choice) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+def _pairs_of(choice: Choice) -> set[_Pair]:
     return set(combinations(choice.items(), 2))

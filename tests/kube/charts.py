@@ -30,6 +30,13 @@ BACKUP = {**CNPG, "database.cnpg.backup.enabled": True}
 SCALED = {**EXISTING, "autoscaling.enabled": True, "database.connections.max": 200}
 KEDA = {**SCALED, "autoscaling.keda.enabled": True}
 ROUTE = {"gateway.enabled": True, "gateway.anonymous": True, "gateway.name": "shared"}
+CANARY = {
+    **EXISTING,
+    **ROUTE,
+    "delivery.strategy": "canary",
+    "delivery.analysis.prometheus": "http://prometheus:9090",
+}
+BLUE_GREEN = {**EXISTING, **ROUTE, "delivery.strategy": "blueGreen"}
 TOKENS = {"tokens.secret.name": "collector-tokens"}
 HOOKS = {"hooks.secret.name": "collector-hooks"}
 REDIS = {"redis.mode": "existing"}

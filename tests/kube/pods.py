@@ -25,20 +25,21 @@ class Pod:
 def pods(manifests: Iterable[Manifest]) -> Iterator[Pod]:
     """Find them in Pods, and in the templates of everything else, CRDs included."""
     for manifest in manifests:
-        template = _template(manifest)
-        if template is not None:
+        for template in _templates(manifest):
             owner = f"{manifest['kind']}/{manifest['metadata'].get('name')}"
             yield Pod(owner=owner, metadata=template.get("metadata") or {}, spec=template["spec"])
 
 
-def _template(manifest: Manifest) -> dict[str, Any] | None:
+def _templates(manifest: Manifest) -> Iterator[dict[str, Any]]:
     spec = manifest.get("spec")
     if not isinstance(spec, dict):
-        return None
+        return
     if manifest["kind"] == "Pod":
-        return manifest
-    for outer in (spec, (spec.get("jobTemplate") or {}).get("spec") or {}):
+        yield manifest
+    jobs = [
+        (metric.get("provider") or {}).get("job") for metric in spec.get("metrics") or () if "provider" in metric
+    ]
+    for outer in (spec, *((each or {}).get("spec") or {} for each in (spec.get("jobTemplate"), *jobs))):
         template = outer.get("template")
         if isinstance(template, dict) and "containers" in (template.get("spec") or {}):
-            return template
-    return None
+            yield template

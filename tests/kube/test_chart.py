@@ -24,7 +24,8 @@ def test_without_values_it_is_one_process_on_a_volume() -> None:
     manifests = rendered()
     assert names(manifests) == {
         "ServiceAccount/collector", "ConfigMap/collector", "PersistentVolumeClaim/collector-data",
-        "Service/collector", "Deployment/collector", "PodDisruptionBudget/collector", "Job/collector-test",
+        "Service/collector", "Deployment/collector", "PodDisruptionBudget/collector",
+        "Job/collector-test", "Job/collector-narrate",
     }  # fmt: skip
     spec = one(manifests, "Deployment", "collector")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})

@@ -27,7 +27,7 @@ from tests.kube.charts import (
     settings,
     variables,
 )
-from tests.kube.rendered import CHART, having, one
+from tests.kube.rendered import CHART, chart, having, one
 from tests.kube.schemas import OLDEST
 from tests.kube.tools import ROOT
 
@@ -45,8 +45,13 @@ def test_version_and_image_are_those_of_the_project() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [CNPG, {"redis.mode": "statefulset"}, {"settings.RETENTION_DAYS": 7, "settings.STALL_SECONDS": 1.5}],
-    ids=["cnpg", "redis", "settings"],
+    [
+        CNPG,
+        {"redis.mode": "statefulset"},
+        {"settings.RETENTION_DAYS": 7, "settings.STALL_SECONDS": 1.5},
+        {**CNPG, "database.replica.host": "near", "settings.REPLICA_LAG_SECONDS": 2},
+    ],
+    ids=["cnpg", "redis", "settings", "replica"],
 )
 def test_the_collector_starts_with_what_it_is_told(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
     told = settings(rendered(values)) | variables(rendered(values))
@@ -59,6 +64,14 @@ def test_the_collector_starts_with_what_it_is_told(values: Values, monkeypatch: 
 
     assert {name.lower() for name in told.keys() - secret} <= found.model_fields_set
     assert {name.removesuffix("_FILE").lower() for name in secret} <= set(SECRETS)
+
+
+def test_a_region_reads_from_its_standby_as_the_user_of_the_database() -> None:
+    found = settings(rendered(EXISTING, {"database.replica.host": "near", "database.replica.parameters": "a=b"}))
+    assert found["POSTGRES_REPLICA_CONNECTION_STRING"] == "postgres://collector@near:5432/collector?a=b"
+    region = settings(chart("values-production.yaml", "values-region.yaml"))
+    assert "first.example.com" in region["POSTGRES_CONNECTION_STRING"]
+    assert "collector-postgres-rw" in region["POSTGRES_REPLICA_CONNECTION_STRING"]
 
 
 def test_who_may_come_in_is_told_to_what_serves_and_to_nothing_else() -> None:

@@ -34,7 +34,7 @@ def test_a_digest_decides_which_image_every_role_has() -> None:
             each["spec"]["template"]["spec"] for each in having(manifests, "Deployment") + having(manifests, "Job")
         ]
         assert {each["containers"][0]["image"] for each in templates} == {reference}
-        assert len(templates) == 4
+        assert len(templates) == 5
 
 
 def test_a_migration_has_another_name_whenever_its_pod_is_another() -> None:
@@ -81,7 +81,8 @@ def test_the_migration_runs_when_its_mode_says(mode: str, annotations: dict[str,
 
 def test_nobody_migrates_where_it_is_off_or_there_is_nothing_to_migrate() -> None:
     for values in ({**EXISTING, "migrations.mode": "off"}, {}):
-        assert {each["metadata"]["name"] for each in having(rendered(values), "Job")} == {"collector-test"}
+        jobs = {each["metadata"]["name"] for each in having(rendered(values), "Job")}
+        assert jobs == {"collector-test", "collector-narrate"}
 
 
 def test_a_hook_needs_nothing_of_its_own_release() -> None:
@@ -108,7 +109,7 @@ def test_waves_bring_first_what_later_ones_need() -> None:
         return None if found is None else int(found)
 
     waves = {f"{each['kind']}/{each['metadata']['name']}": wave(each) for each in manifests}
-    assert waves.pop("Job/collector-test") is None
+    assert waves.pop("Job/collector-test") == 2
     first = waves["ExternalSecret/collector-database"]
     migrating = {number for name, number in waves.items() if name.startswith(f"Job/{MIGRATED}")}
     for name in (

@@ -23,10 +23,11 @@ def test_nothing_is_let_in_or_out_unless_a_policy_says_so() -> None:
 
 
 def test_there_is_a_policy_for_each_part_that_is_there() -> None:
-    always = {"deny", "collector", "probe"}
+    always = {"deny", "collector", "probe", "narrate"}
     assert policies().keys() == always
     assert policies(EXISTING).keys() == always | {"worker", "migrate"}
     assert policies(EXISTING, {"migrations.mode": "off"}).keys() == always | {"worker"}
+    assert policies({"narrate.enabled": False}).keys() == always - {"narrate"}
     assert policies(CNPG, {"redis.mode": "statefulset"}).keys() == always | {
         "worker",
         "migrate",
@@ -53,3 +54,11 @@ def test_peers_of_your_own_are_added() -> None:
     for name in ("collector", "worker", "migrate"):
         assert {"ports": [{"protocol": "TCP", "port": 5432}], "to": databases} in found[name]["egress"]
     assert {"ports": [{"protocol": "TCP", "port": 5432}]} in policies(EXISTING)["worker"]["egress"]
+
+
+def test_only_what_reads_reaches_the_standby() -> None:
+    near = [{"ipBlock": {"cidr": "10.9.0.0/16"}}]
+    values = {"database.replica.host": "near", "database.replica.port": 5433, "networkPolicy.replicaPeers": near}
+    found = policies(EXISTING, values)
+    way = {"ports": [{"protocol": "TCP", "port": 5433}], "to": near}
+    assert [name for name, spec in found.items() if way in spec.get("egress", ())] == ["collector"]

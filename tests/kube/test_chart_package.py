@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 from tests.child import clean_environment
-from tests.kube.charts import CNPG, EXISTING, REDIS, ROUTE, Values, rendered, settings
+from tests.kube.charts import BLUE_GREEN, CNPG, EXISTING, REDIS, ROUTE, Values, rendered, settings
 from tests.kube.rendered import CHART, one, parse
 from tests.kube.tools import ROOT, run, tool
 from tests.process import CollectorProcess
@@ -62,6 +62,8 @@ def test_notes_say_what_is_missing() -> None:
     assert "PostgreSQL at postgres.example.com" in notes(EXISTING)
     assert "answered 503" in notes(EXISTING)
     assert "answered 503" not in notes(CNPG, {"redis.mode": "statefulset"})
+    assert "argo rollouts get rollout shop-collector" in notes(BLUE_GREEN)
+    assert "argo rollouts" not in notes(EXISTING)
     assert "Nobody migrates" in notes(EXISTING, {"migrations.mode": "off"})
     assert "appendfsync always" in notes(REDIS, {"redis.existing.url": "redis://r:6379/0"})
 

@@ -2,7 +2,21 @@
 
 import pytest
 
-from tests.kube.charts import BACKUP, CNPG, EXISTING, FROM_STORE, HOOKS, KEDA, REDIS, ROUTE, SCALED, TOKENS, Values
+from tests.kube.charts import (
+    BACKUP,
+    BLUE_GREEN,
+    CANARY,
+    CNPG,
+    EXISTING,
+    FROM_STORE,
+    HOOKS,
+    KEDA,
+    REDIS,
+    ROUTE,
+    SCALED,
+    TOKENS,
+    Values,
+)
 from tests.kube.rendered import RenderError, chart, having
 
 # What is refused, by which words of the sentence, and the change that makes it right.
@@ -34,6 +48,11 @@ REFUSED: dict[str, tuple[Values, str, Values]] = {
         {"redis.mode": "statefulset", "redis.statefulset.maxmemoryMiB": 511},
         r"SPOOL_MAX_MIB \(512\)",
         {"redis.statefulset.maxmemoryMiB": 512},
+    ),
+    "replica-of-nothing": (
+        {"database.replica.host": "near"},
+        r"database\.replica\.host needs a PostgreSQL",
+        {"database.replica.host": ""},
     ),
     "min-above-max": ({**SCALED, "autoscaling.min": 11}, r"min \(11\) is above", {"autoscaling.min": 10}),
     "keda-alone": (
@@ -74,6 +93,54 @@ REFUSED: dict[str, tuple[Values, str, Values]] = {
         {**KEDA, "autoscaling.keda.prometheus": "http://p:9090", "database.connections.max": 148},
         "136 connections and PostgreSQL has 135",
         {"database.connections.max": 149},
+    ),
+    # (3 + 3) x 10 + 2 x 8 + 2 need 78 of 87, (4 + 4) x 10 + 18 need 98: as many again for a while.
+    "connections-of-canary": (
+        {**CANARY, "replicas": 4},
+        r"98 connections and PostgreSQL has 87.*delivery\.strategy canary those that serve are there twice",
+        {"replicas": 3},
+    ),
+    "connections-of-blue-green": (
+        {**BLUE_GREEN, "replicas": 4},
+        "98 connections and PostgreSQL has 87.*blueGreen",
+        {"database.connections.max": 111},
+    ),
+    # What is doubled once is not doubled again: 2 x ((2 + 1) x 10 + 18).
+    "connections-doubled-by-hand": (
+        {**BLUE_GREEN, "replicas": 3, "database.connections.blueGreen": True},
+        "116 connections",
+        {"replicas": 1},
+    ),
+    "connections-of-scaled-canary": (
+        {**CANARY, **SCALED},
+        r"218 connections and PostgreSQL has 187.*autoscaling\.max",
+        {"database.connections.max": 231},
+    ),
+    "canary-embedded": (
+        {**CANARY, "database.mode": "embedded"},
+        "two versions beside each other",
+        {"database.mode": "existing"},
+    ),
+    "blue-green-embedded": (
+        {"delivery.strategy": "blueGreen"},
+        "two versions beside each other",
+        EXISTING,
+    ),
+    "canary-without-route": ({**CANARY, "gateway.enabled": False}, r"needs gateway\.enabled", ROUTE),
+    "canary-judged-by-nobody": (
+        {**CANARY, "delivery.analysis.prometheus": ""},
+        r"needs delivery\.analysis\.prometheus",
+        {"delivery.strategy": "blueGreen"},
+    ),
+    "canary-goes-back": (
+        {**CANARY, "delivery.canary.weights": [5, 50, 25]},
+        r"\(5, 50, 25\) have to rise",
+        {"delivery.canary.weights": [5, 25, 50]},
+    ),
+    "probe-without-token": (
+        {**BLUE_GREEN, **TOKENS, "gateway.anonymous": False},
+        r"test\.secret\.name",
+        {"test.secret.name": "probe"},
     ),
     "hook-before-database": (
         {**CNPG, "migrations.mode": "helmHook"},

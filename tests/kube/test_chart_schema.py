@@ -72,7 +72,10 @@ def test_the_schema_and_the_values_name_the_same() -> None:
 def test_settings_are_the_collectors_own_with_their_bounds() -> None:
     owned = {"HOST", "PORT", "WORKER_PORT", "SQLITE_PATH", "CONFIG", "CONFIG_DIR", "ALLOW_ANONYMOUS"} | {
         "DRAIN_SECONDS", "GRACEFUL_SECONDS", "REDIS_URL", "SPOOL_URL"
-    } | {"POSTGRES_CONNECTION_STRING", "POSTGRES_PASSWORD", "TOKENS", "TOKENS_FILE", "HOOKS"}  # fmt: skip
+    } | {
+        "POSTGRES_CONNECTION_STRING", "POSTGRES_REPLICA_CONNECTION_STRING", "POSTGRES_PASSWORD", "TOKENS",
+        "TOKENS_FILE", "HOOKS"
+    }  # fmt: skip
     said = SCHEMA["properties"]["settings"]["properties"]
     known = {name.upper(): schema for name, schema in Settings.model_json_schema()["properties"].items()}
     assert set(said) == set(known) - owned

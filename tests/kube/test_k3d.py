@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kube.rendered import K8S
+from tests.readme import ROOT, commands_for
 
 
 @pytest.mark.parametrize("missing", ["docker", "k3d", "kubectl"])
@@ -26,3 +27,11 @@ def test_up_names_the_program_that_is_missing(tmp_path: Path, missing: str) -> N
     )
     assert done.returncode == 1
     assert re.fullmatch(rf"k3d: this needs {missing}: https://\S+\n", done.stderr)
+
+
+def test_the_readmes_command_is_this_script() -> None:
+    (command,) = commands_for(__file__)
+    done = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ROOT / done.stdout.strip() == K8S / "overlays/k3d/up"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.kube.rendered import Manifest, chart, having, kustomization
 
 NAMESPACE = "collector"  # which one it is does not matter
 OWN = {"app.kubernetes.io/name": "collector", "app.kubernetes.io/instance": "collector"}
-OURS = ("collector", "worker", "migrate", "spool", "database", "probe")
+OURS = ("collector", "worker", "migrate", "spool", "database", "probe", "narrate")
 # Those of a platform that the manifests name, and those that must not come in.
 OTHERS = {
     "gateway": Peer(namespace="kube-system", labels={"app.kubernetes.io/name": "traefik"}),
@@ -37,12 +38,23 @@ NEEDED_BY_CLOUDNATIVEPG: set[Way] = {
 }
 OVERLAYS = ("staging", "production", "blue-green", "k3d")
 UNSEEN = ("dns", "default-deny", "collector-deny")  # they are about ports and pods that are not among these
-each_rendering = pytest.mark.parametrize("name", [*OVERLAYS, "chart"])
+# By its values for production; the other one has all that may ask the collector besides.
+CHART: Mapping[str, Mapping[str, Any]] = {
+    "chart": {},
+    "chart, canary": {
+        "delivery.strategy": "canary",
+        "delivery.analysis.prometheus": "http://prometheus.monitoring:9090",
+        "database.connections.max": 300,
+        "narrate.secret.name": "collector-narrator",
+    },
+}
+each_rendering = pytest.mark.parametrize("name", [*OVERLAYS, *CHART])
 
 
 @cache
 def rendered(name: str) -> list[Manifest]:
-    found = chart("values-production.yaml") if name == "chart" else kustomization(f"overlays/{name}")
+    of_chart = name in CHART
+    found = chart("values-production.yaml", set=CHART[name]) if of_chart else kustomization(f"overlays/{name}")
     return [{**each, "metadata": {**each["metadata"], "namespace": NAMESPACE}} for each in found]
 
 
@@ -67,6 +79,8 @@ def opened(name: str, policies: list[Manifest]) -> set[Way]:
 @each_rendering
 def test_what_is_needed_is_open_and_nothing_else(name: str) -> None:
     needed = NEEDED | (NEEDED_BY_CLOUDNATIVEPG if having(rendered(name), "Cluster") else set())
+    if "narrate" in everybody(name):
+        needed = needed | {("narrate", "collector", 8080)}
     if name in OVERLAYS:  # the namespace is theirs: nobody else in it is reached
         needed = {way for way in needed if way[1] != "a neighbour"}
     found = opened(name, rendered(name))
@@ -76,7 +90,7 @@ def test_what_is_needed_is_open_and_nothing_else(name: str) -> None:
 @each_rendering
 def test_names_can_be_looked_up(name: str) -> None:
     known = everybody(name)
-    for source in (each for each in OURS if each != "spool"):  # it looks for nobody
+    for source in (each for each in OURS if each in known and each != "spool"):  # which looks for nobody
         for protocol in ("UDP", "TCP"):
             lookup = Connection(source=known[source], target=known["dns"], port=53, protocol=protocol)
             assert may(lookup, rendered(name)), (source, protocol)

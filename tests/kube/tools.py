@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,10 @@ TOOLS = {
     "kustomize": Tool(package="sigs.k8s.io/kustomize/kustomize/v5", version="v5.8.2"),
     "kubeconform": Tool(package="github.com/yannh/kubeconform/cmd/kubeconform", version="v0.8.0", tell=("-v",)),
     "kube-score": Tool(package="github.com/zegl/kube-score/cmd/kube-score", version="v1.20.0"),
+    # A registry in memory, for what is pushed.
+    "registry": Tool(
+        package="github.com/google/go-containerregistry/cmd/registry", version="v0.22.1", tell=("-h",)
+    ),
 }
 
 
@@ -101,6 +106,12 @@ def run(
     return subprocess.run(
         command, cwd=ROOT, input=stdin, env=environ, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def program(source: Path) -> Path:
+    """Give where the Go program of a folder is, once it is built: another source is another file."""
+    made_of = b"".join(file.read_bytes() for file in sorted(source.iterdir()))
+    return FOLDER / "bin" / f"{source.name}-{zlib.crc32(made_of):08x}" / source.name
 
 
 def _bin(name: str, wanted: Tool) -> Path:

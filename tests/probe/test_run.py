@@ -20,7 +20,7 @@ from app.probe.schedule import Plan
 from app.probe.watch import Watch
 from tests.credentials import credential, lines
 from tests.ports import LOOPBACK, free_port
-from tests.probe.conftest import Env, FaultLog, Probe, Start, judged, sent
+from tests.probe.conftest import Env, FaultLog, Probe, Start, answered, judged
 
 SHORT = ("--rate", "90", "--for", "1s")
 
@@ -89,7 +89,7 @@ async def test_kill_9_loses_nothing_and_the_fault_bit(
         str(fault_log.path),
         "--json",
     )
-    await sent(ledger, 40)
+    await answered(ledger, 40)
     pid = process.pid
     fault_log.write(event="begin", fault=1, kind="kill", target="collector", at=time.time())
     process.kill()
@@ -167,7 +167,7 @@ async def test_an_interrupted_run_is_judged_and_its_page_fits_a_terminal(
     ledger, html = tmp_path / "ledger", tmp_path / "report.html"
     words = ("--rate", "50", "--for", "1h", "--ledger", str(ledger), "--html", str(html))
     running = await Probe.start(process.url, *words)
-    await sent(ledger, 20)
+    await answered(ledger, 20)
     running.interrupt()
     code, out, err = await running.end()
     assert code == 0, out + err
@@ -186,7 +186,7 @@ async def test_a_ledger_whose_probe_was_killed_can_be_judged(
     await process.wait_until_ready()
     ledger = tmp_path / "ledger"
     running = await Probe.start(process.url, "--rate", "50", "--for", "1h", "--ledger", str(ledger))
-    await sent(ledger, 20)
+    await answered(ledger, 20)
     running.process.kill()
     await running.end()
     verdict = await judged("verify", str(ledger), process.url)

@@ -116,7 +116,7 @@ async def test_an_answer_that_does_not_come_leaves_it_unknown() -> None:
     assert (reply.status, reply.error, reply.sent) == (None, "TimeoutError", True)
 
 
-@pytest.mark.parametrize("host", [f"{LOOPBACK}:{free_port()}", "no-such-host.invalid"])
+@pytest.mark.parametrize("host", [f"{LOOPBACK}:{free_port()}", "no-such-host.invalid"], ids=["refused", "unknown"])
 async def test_what_was_not_sent_is_told_from_what_may_have_come(host: str) -> None:
     reply = await Caller(f"http://{host}").post("/events", b"{}")
     assert (reply.status, reply.sent) == (None, False)

@@ -16,7 +16,8 @@ DRAINS = ("DRAIN_SECONDS", "GRACEFUL_SECONDS")  # settings that are times of a r
 # Settings that name places of a cluster, or what is mounted there. The simulator has its own; Redis is not part of
 # it, and it is alone on loopback, where nobody is asked for a token.
 PLACES = frozenset(
-    {"HOST", "PORT", "POSTGRES_CONNECTION_STRING", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "REDIS_URL",
+    {"HOST", "PORT", "POSTGRES_CONNECTION_STRING", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE",
+     "POSTGRES_REPLICA_CONNECTION_STRING", "POSTGRES_REPLICA_CONNECTION_STRING_FILE", "REDIS_URL",
      "REDIS_URL_FILE", "SPOOL_URL", "SPOOL_URL_FILE", "SQLITE_PATH", "CONFIG", "CONFIG_DIR",
      "TOKENS", "TOKENS_FILE", "HOOKS", "HOOKS_FILE"}
 )  # fmt: skip

@@ -57,6 +57,7 @@ class House:
         canary = self.settings[name]
         shapes: Mapping[str, Callable[[], str]] = {
             "postgres_connection_string": lambda: self.url("postgresql", database, canary, "postgres"),
+            "postgres_replica_connection_string": lambda: self.url("postgresql", database, canary, "postgres"),
             "redis_url": lambda: self.url("redis", redis, canary, "0"),
             "spool_url": lambda: self.url("redis", redis, canary, "0"),
             "hooks": lambda: json.dumps({"github": {"kind": "github", "secrets": [canary.text]}}),

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import CursorGone
 from app.query import Filter, PageQuery, StatsQuery
-from app.store import Page, Reader, Stored, reader
+from app.store import Page, Reader, Stored, reader, scan
 from tests.store.bases import DAY, AnyStore, Base
 from tests.store.make import event
 from tests.store.model import T0, events, filters, matching
@@ -105,8 +105,8 @@ async def test_a_scan_streams_everything(
     full: AnyStore, order: Literal["asc", "desc"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = await log(full.reader)
-    monkeypatch.setattr(reader, "FIRST_CHUNK", 4)
-    monkeypatch.setattr(reader, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(scan, "FIRST_CHUNK", 4)
+    monkeypatch.setattr(scan, "CHUNK_ROWS", 16)
     for filter_ in (EVERYTHING, RARE, Filter(text="run"), Filter(text="nothing has this")):
         wanted = matching(filter_, stored)[:: 1 if order == "asc" else -1]
         for limit in (None, 1, 25, 1000):
@@ -125,8 +125,8 @@ async def test_a_scan_looks_through_every_window(full: AnyStore, monkeypatch: py
 async def test_a_scan_does_not_wait_for_what_comes_in_meanwhile(
     full: AnyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(reader, "CHUNK_ROWS", 20)
+    monkeypatch.setattr(scan, "FIRST_CHUNK", 20)
+    monkeypatch.setattr(scan, "CHUNK_ROWS", 20)
     seen = []
     async for page in full.reader.scan(PageQuery(filter=EVERYTHING, order="asc", limit=None)):
         seen += page.events

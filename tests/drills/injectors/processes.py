@@ -56,14 +56,32 @@ async def freeze(pod: Pod, lasts: float) -> str | None:
 async def roll(
     supervisor: Supervisor, make: Callable[[], CollectorProcess], wait: Callable[[], Awaitable[None]], lasts: float
 ) -> str | None:
-    """Replace all that serve, one after the other: the new one is ready before the old one is told to leave."""
-    codes = []
-    for name in [pod.name for pod in supervisor.pods.values() if pod.serves]:
-        supervisor.add(f"{name}'", make())
-        await supervisor.until_ready(f"{name}'")
-        await wait()
-        codes.append(await supervisor.remove(name))
+    """Replace all that serve, one after the other."""
+    codes = [await hand_over(supervisor, name, make=make, wait=wait) for name in serving(supervisor)]
     return f"{len(codes)} replaced; they left with {', '.join(map(str, codes))}"
+
+
+def serving(supervisor: Supervisor) -> list[str]:
+    """The names of those that serve."""
+    return [pod.name for pod in supervisor.pods.values() if pod.serves]
+
+
+async def hand_over(
+    supervisor: Supervisor,
+    name: str,
+    *,
+    make: Callable[[], CollectorProcess],
+    wait: Callable[[], Awaitable[None]],
+) -> int | None:
+    """Replace one: the new one, unless it was started before, is ready before the old one is told to leave.
+
+    The exit code of the old one.
+    """
+    if (new := f"{name}'") not in supervisor.pods:
+        supervisor.add(new, make())
+    await supervisor.until_ready(new)
+    await wait()
+    return await supervisor.remove(name)
 
 
 async def killed(pod: Pod, supervisor: Supervisor) -> str | None:

@@ -10,6 +10,18 @@
 {{/* Pods that a rollout starts beside those that there are. */}}
 {{- define "collector.surge" -}}1{{- end -}}
 
+{{/*
+The same of those that serve. A canary at 100 % and a preview are as many as there are already, so that the way back
+is a change of weights or of a selector, and waits for no pod to start.
+*/}}
+{{- define "collector.servingSurge" -}}
+{{- if and (include "collector.progressive" .) (not .Values.database.connections.blueGreen) -}}
+{{ include "collector.maxReplicas" . }}
+{{- else -}}
+{{ include "collector.surge" . }}
+{{- end -}}
+{{- end -}}
+
 {{/* Workers at the most, without the surge; KEDA may add one that stands by. */}}
 {{- define "collector.maxWorkers" -}}
 {{- $workers := int .Values.worker.replicas -}}
@@ -28,7 +40,7 @@ letters and the lead. A migration holds two. Under blue-green all of it is there
 {{- define "collector.connections" -}}
 {{- $surge := include "collector.surge" . | int -}}
 {{- $each := include "collector.poolSize" . | int | add 5 -}}
-{{- $serving := mul (include "collector.maxReplicas" . | int | add $surge) $each -}}
+{{- $serving := mul (include "collector.servingSurge" . | int | add (include "collector.maxReplicas" .)) $each -}}
 {{- $working := mul (include "collector.maxWorkers" . | int | add $surge) 8 -}}
 {{- mul (add $serving $working 2) (ternary 2 1 .Values.database.connections.blueGreen) -}}
 {{- end -}}

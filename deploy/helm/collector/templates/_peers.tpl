@@ -53,6 +53,18 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The standby that reads go to. */}}
+{{- define "collector.toReplica" -}}
+{{- if .Values.database.replica.host -}}
+- ports:
+    - {protocol: TCP, port: {{ int .Values.database.replica.port }}}
+  {{- with .Values.networkPolicy.replicaPeers }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{- define "collector.toRedis" -}}
 {{- if eq .Values.redis.mode "statefulset" -}}
 - to:

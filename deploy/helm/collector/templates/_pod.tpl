@@ -67,7 +67,7 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "collector.selector" $ | nindent 8 }}
-    matchLabelKeys: [pod-template-hash]
+    matchLabelKeys: [{{ eq (index $ 1) "collector" | ternary (include "collector.hashLabel" (first $)) "pod-template-hash" }}]
   {{- end }}
 {{- end -}}
 

@@ -1,6 +1,6 @@
 {{/* What the schema cannot say: values that each are right, and together would lose events or never run. */}}
 {{- define "collector.refuse" -}}
-{{- range tuple "embedded" "existing" "cnpg" "redis" "scaling" "leaving" "connections" "migrations" "gateway" -}}
+{{- range tuple "embedded" "existing" "replica" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
 {{- with include (printf "collector.refuse.%s" .) $ | trim -}}
 {{- regexReplaceAll "\\s+" . " " | fail -}}
 {{- end -}}
@@ -27,6 +27,13 @@ database.mode existing needs database.existing.secret.name, the Secret that hold
 database.existing.externalSecret needs store and remoteKey: where the password comes from.
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "collector.refuse.replica" -}}
+{{- if and .Values.database.replica.host (not (include "collector.withPostgres" .)) -}}
+database.replica.host needs a PostgreSQL that it is a standby of (database.mode existing or cnpg): the embedded
+database has none.
 {{- end -}}
 {{- end -}}
 
@@ -83,6 +90,32 @@ for the last commits), so leaving.terminationGracePeriodSeconds has to be above 
 {{- end -}}
 {{- end -}}
 
+{{/* Takes numbers: whether one of them is below the one before it. */}}
+{{- define "collector.falling" -}}
+{{- $before := 0 -}}
+{{- range . }}{{ if lt (int .) $before }}yes{{ end }}{{ $before = int . }}{{ end -}}
+{{- end -}}
+
+{{- define "collector.refuse.delivery" -}}
+{{- with .Values.delivery -}}
+{{- if include "collector.progressive" $ -}}
+{{- if eq $.Values.database.mode "embedded" -}}
+delivery.strategy {{ .strategy }} runs two versions beside each other, and database.mode embedded is one file for one
+process: give it a PostgreSQL, or take rolling.
+{{- else if not (include "collector.withTest" $) -}}
+delivery.strategy {{ .strategy }} asks the new version by `collector probe`, which needs a token where tokens are asked
+for: test.secret.name.
+{{- else if and (eq .strategy "canary") (not $.Values.gateway.enabled) -}}
+delivery.strategy canary weighs requests in the HTTPRoute: it needs gateway.enabled.
+{{- else if and (eq .strategy "canary") (not .analysis.prometheus) -}}
+delivery.strategy canary needs delivery.analysis.prometheus, the address of the Prometheus to judge it by.
+{{- else if and (eq .strategy "canary") (include "collector.falling" .canary.weights) -}}
+delivery.canary.weights ({{ join ", " .canary.weights }}) have to rise from step to step.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "collector.refuse.connections" -}}
 {{- if include "collector.withPostgres" . -}}
 {{- $needs := include "collector.connections" . | int -}}
@@ -92,6 +125,9 @@ the collector may hold {{ $needs }} connections and PostgreSQL has {{ $has }} fo
 {{ int .Values.database.connections.max }} - 3 for its superuser - headroom
 {{ int .Values.database.connections.headroom }}): raise max, or lower
 {{ if include "collector.scaled" . }}autoscaling.max{{ else }}replicas{{ end }} or settings.POSTGRES_POOL_SIZE.
+{{- if include "collector.progressive" . }} Under delivery.strategy {{ .Values.delivery.strategy }} those that serve
+are there twice for a while.
+{{- end }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -44,6 +44,19 @@ postgres://{{ .user }}@{{ .host }}:{{ .port | int }}/{{ .name }}{{ with .paramet
 {{- end -}}
 {{- end -}}
 
+{{/* Of the same database: a standby has its users and their passwords too. */}}
+{{- define "collector.replicaConnectionString" -}}
+{{- $user := "collector" -}}
+{{- $name := "collector" -}}
+{{- if eq .Values.database.mode "existing" -}}
+{{- $user = .Values.database.existing.user -}}
+{{- $name = .Values.database.existing.name -}}
+{{- end -}}
+{{- with .Values.database.replica -}}
+postgres://{{ $user }}@{{ .host }}:{{ .port | int }}/{{ $name }}{{ with .parameters }}?{{ . }}{{ end }}
+{{- end -}}
+{{- end -}}
+
 {{- define "collector.redisUrl" -}}
 {{- if eq .Values.redis.mode "statefulset" -}}
 redis://{{ include "collector.redis" . }}:6379/0
@@ -59,6 +72,9 @@ GRACEFUL_SECONDS: {{ toJson .Values.leaving.gracefulSeconds | quote }}
 {{- if include "collector.withPostgres" . }}
 POSTGRES_CONNECTION_STRING: {{ include "collector.connectionString" . | quote }}
 POSTGRES_PASSWORD_FILE: /run/secrets/database/password
+{{- if .Values.database.replica.host }}
+POSTGRES_REPLICA_CONNECTION_STRING: {{ include "collector.replicaConnectionString" . | quote }}
+{{- end }}
 {{- end }}
 {{- with include "collector.redisUrl" . }}
 REDIS_URL: {{ . | quote }}

@@ -1,0 +1,1 @@
+"""Beyond one log: an experiment with sources over several PostgreSQL servers. Nothing of it is in `app`."""

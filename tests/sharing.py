@@ -1,0 +1,28 @@
+"""Sharing: which tests keep to one process, where several run them at once, and which begin first."""
+
+import os
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+CONTAINERS = ("tests/image", "tests/compose", "tests/systemd")  # one image, and one network that changes
+# What waits longest begins first, so that nobody waits for it at the end.
+LONGEST = (*CONTAINERS, "tests/faults", "tests/rollouts", "tests/probe", "tests/e2e", "tests/cli", "tests/drills")
+
+
+class Parts(LoadScopeScheduling):  # type: ignore[misc]
+    """The tests of a file are of one part, as they share its fixtures; those of all containers are of one too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "containers" if file.startswith(CONTAINERS) else file
+
+
+def processes() -> int:
+    """How many run at once: one more than there are processors, since what is tested is often waited for."""
+    return (os.cpu_count() or 1) + 1
+
+
+def place(item: pytest.Item) -> int:
+    """Where it stands among the others: a smaller one begins earlier."""
+    return next((n for n, folder in enumerate(LONGEST) if item.nodeid.startswith(folder)), len(LONGEST))
