@@ -1,6 +1,5 @@
 """From the root Application on everything exists, renders, and is what the API server takes."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from tests.kube.schemas import NEWEST, OLDEST, Module
 from tests.kube.tools import ROOT
 
 ADDONS = yaml.safe_load((ROOT / "argocd/platform/values.yaml").read_text())["addons"]
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Checkout:
-    """A checkout to change."""
-    shutil.copytree(ROOT / "argocd", tmp_path / "argocd")
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", symlinks=True)
-    return Checkout(tmp_path)
 
 
 @pytest.mark.parametrize("kubernetes", [OLDEST, NEWEST], ids=lambda module: module.version)

@@ -27,6 +27,13 @@ SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "database.existing.externalSecret.remoteKey": "collector/postgres",
         },
         "cnpg": {"database.mode": "cnpg"},
+        "standby": {
+            "database.mode": "existing",
+            "database.existing.host": "postgres.example.com",
+            "database.existing.secret.name": "postgres",
+            "database.standby.of": "postgres.example.com",
+            "database.standby.secret.name": "standby",
+        },
     },
     "redis": {
         "none": {},

@@ -27,6 +27,7 @@ FROM_STORE = {
 }
 CNPG = {"database.mode": "cnpg"}
 BACKUP = {**CNPG, "database.cnpg.backup.enabled": True}
+STANDBY = {**EXISTING, "database.standby.of": "first", "database.standby.secret.name": "collector-standby"}
 SCALED = {**EXISTING, "autoscaling.enabled": True, "database.connections.max": 200}
 KEDA = {**SCALED, "autoscaling.keda.enabled": True}
 ROUTE = {"gateway.enabled": True, "gateway.anonymous": True, "gateway.name": "shared"}

@@ -71,7 +71,7 @@ def test_a_region_reads_from_its_standby_as_the_user_of_the_database() -> None:
     assert found["POSTGRES_REPLICA_CONNECTION_STRING"] == "postgres://collector@near:5432/collector?a=b"
     region = settings(chart("values-production.yaml", "values-region.yaml"))
     assert "first.example.com" in region["POSTGRES_CONNECTION_STRING"]
-    assert "collector-postgres-rw" in region["POSTGRES_REPLICA_CONNECTION_STRING"]
+    assert "@collector-postgres-rw:" in region["POSTGRES_REPLICA_CONNECTION_STRING"]
 
 
 def test_who_may_come_in_is_told_to_what_serves_and_to_nothing_else() -> None:

@@ -14,6 +14,7 @@ from tests.kube.charts import (
     REDIS,
     ROUTE,
     SCALED,
+    STANDBY,
     TOKENS,
     Values,
 )
@@ -142,6 +143,13 @@ REFUSED: dict[str, tuple[Values, str, Values]] = {
         r"test\.secret\.name",
         {"test.secret.name": "probe"},
     ),
+    "standby-of-no-server": ({"database.standby.of": "first"}, "needs database.mode existing", STANDBY),
+    "standby-that-is-written-to": (
+        {**STANDBY, "database.mode": "cnpg"},
+        "promote it",
+        {"database.standby.follows": False},
+    ),
+    "standby-without-certificate": ({**STANDBY, "database.standby.secret.name": ""}, "proves itself by", STANDBY),
     "hook-before-database": (
         {**CNPG, "migrations.mode": "helmHook"},
         "take job or argo",

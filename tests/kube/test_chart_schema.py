@@ -48,10 +48,11 @@ def test_no_object_of_the_schema_takes_what_it_does_not_name() -> None:
                 yield from walk(nested, f"{path}/{name}")
 
     assert list(walk(SCHEMA, "")) == []
-    # What has no names of its own: labels, whose values are strings, and what a chart above this one gives to all.
+    # What has no names of its own: labels and annotations, all strings, and what a chart above gives to all.
     loose = {path for path, nested in _of_type_object(SCHEMA, "") if "properties" not in nested}
-    assert loose == {"/properties/global", "/$defs/labels"}
-    assert SCHEMA["$defs"]["labels"]["additionalProperties"]["type"] == "string"
+    assert loose == {"/properties/global", "/$defs/labels", "/$defs/annotations"}
+    for strings in ("labels", "annotations"):
+        assert SCHEMA["$defs"][strings]["additionalProperties"]["type"] == "string"
 
 
 def _of_type_object(node: object, path: str) -> Iterator[tuple[str, dict[str, Any]]]:

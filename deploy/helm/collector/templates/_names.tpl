@@ -72,9 +72,14 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/* Whether Argo CD applies it, wave by wave. */}}
+{{- define "collector.underArgo" -}}
+{{- with .Values.migrations }}{{ if or .waves (eq .mode "argoSync") }}yes{{ end }}{{ end -}}
+{{- end -}}
+
 {{/* Takes (list . wave). */}}
 {{- define "collector.wave" -}}
-{{- if eq (index . 0).Values.migrations.mode "argoSync" -}}
+{{- if include "collector.underArgo" (index . 0) -}}
 argocd.argoproj.io/sync-wave: {{ index . 1 | quote }}
 {{- end -}}
 {{- end -}}

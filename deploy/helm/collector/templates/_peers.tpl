@@ -37,6 +37,16 @@
     - {protocol: TCP, port: 53}
 {{- end -}}
 
+{{/* Takes (list port peers): that port, of anybody where no peer is named. */}}
+{{- define "collector.toPeers" -}}
+- ports:
+    - {protocol: TCP, port: {{ first . | int }}}
+  {{- with last . }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
 {{- define "collector.toDatabase" -}}
 {{- if eq .Values.database.mode "cnpg" -}}
 - to:
@@ -44,24 +54,14 @@
   ports:
     - {protocol: TCP, port: 5432}
 {{- else if eq .Values.database.mode "existing" -}}
-- ports:
-    - {protocol: TCP, port: {{ int .Values.database.existing.port }}}
-  {{- with .Values.networkPolicy.databasePeers }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "collector.toPeers" (list .Values.database.existing.port .Values.networkPolicy.databasePeers) }}
 {{- end -}}
 {{- end -}}
 
 {{/* The standby that reads go to. */}}
 {{- define "collector.toReplica" -}}
 {{- if .Values.database.replica.host -}}
-- ports:
-    - {protocol: TCP, port: {{ int .Values.database.replica.port }}}
-  {{- with .Values.networkPolicy.replicaPeers }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "collector.toPeers" (list .Values.database.replica.port .Values.networkPolicy.replicaPeers) }}
 {{- end -}}
 {{- end -}}
 
@@ -72,11 +72,6 @@
   ports:
     - {protocol: TCP, port: 6379}
 {{- else if eq .Values.redis.mode "existing" -}}
-- ports:
-    - {protocol: TCP, port: {{ int .Values.networkPolicy.redisPort }}}
-  {{- with .Values.networkPolicy.redisPeers }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "collector.toPeers" (list .Values.networkPolicy.redisPort .Values.networkPolicy.redisPeers) }}
 {{- end -}}
 {{- end -}}

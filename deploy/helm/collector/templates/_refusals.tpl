@@ -1,6 +1,6 @@
 {{/* What the schema cannot say: values that each are right, and together would lose events or never run. */}}
 {{- define "collector.refuse" -}}
-{{- range tuple "embedded" "existing" "replica" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
+{{- range tuple "embedded" "existing" "replica" "standby" "cnpg" "redis" "scaling" "leaving" "delivery" "connections" "migrations" "gateway" -}}
 {{- with include (printf "collector.refuse.%s" .) $ | trim -}}
 {{- regexReplaceAll "\\s+" . " " | fail -}}
 {{- end -}}
@@ -37,8 +37,26 @@ database has none.
 {{- end -}}
 {{- end -}}
 
+{{- define "collector.refuse.standby" -}}
+{{- $database := .Values.database -}}
+{{- with $database.standby -}}
+{{- if .of -}}
+{{- if eq $database.mode "embedded" -}}
+database.standby.of needs database.mode existing, which is the server that it follows.
+{{- else if and (eq $database.mode "cnpg") .follows -}}
+database.mode cnpg writes to a standby, and this one follows: take existing, or promote it
+(database.standby.follows: false).
+{{- else if not .secret.name -}}
+database.standby.of needs database.standby.secret.name, with the certificate that it proves itself by.
+{{- else if not $database.existing.secret.name -}}
+database.standby.of needs database.existing.secret.name: the user's password stays the same when it is promoted.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "collector.refuse.cnpg" -}}
-{{- if eq .Values.database.mode "cnpg" -}}
+{{- if include "collector.withInstances" . -}}
 {{- with .Values.database.cnpg -}}
 {{- if eq (int .instances) 2 -}}
 database.cnpg.instances 2 would refuse every write as soon as one of them is away, since each commit has to be on

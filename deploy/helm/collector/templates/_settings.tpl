@@ -12,6 +12,11 @@
 {{ if ne .Values.database.mode "embedded" }}yes{{ end }}
 {{- end -}}
 
+{{/* Whether CloudNativePG runs instances for this release: its database, or a standby of another region's. */}}
+{{- define "collector.withInstances" -}}
+{{ if or (eq .Values.database.mode "cnpg") .Values.database.standby.of }}yes{{ end }}
+{{- end -}}
+
 {{/* Whether the URL of Redis is in a Secret. */}}
 {{- define "collector.withRedisSecret" -}}
 {{ if and (eq .Values.redis.mode "existing") .Values.redis.existing.secret.name }}yes{{ end }}
@@ -25,7 +30,11 @@
 {{/* The Secret with the database's password: its name, and the keys in it. */}}
 {{- define "collector.databaseSecret" -}}
 {{- if eq .Values.database.mode "cnpg" -}}
+{{- if .Values.database.standby.of }}
+name: {{ .Values.database.existing.secret.name }}
+{{- else }}
 name: {{ include "collector.postgres" . }}-app
+{{- end }}
 key: password
 caKey: ""
 {{- else -}}
