@@ -34,5 +34,4 @@ resource "helm_release" "root" {
   chart       = "${path.module}/root"
   values      = [yamlencode({ application = local.root, storage = var.storage })]
   max_history = 5
-  timeout     = 1800
 }

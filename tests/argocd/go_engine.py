@@ -1,4 +1,4 @@
-"""The Go program beside this file: Argo CD's own templates and notifications, built by Go into .tools."""
+"""The Go program beside this file: Argo CD's own templates, notifications and Lua, built by Go into .tools."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def build() -> None:
 
 
 def engine(command: str, question: Any) -> Any:
-    """Let it do `template` or `notify`. Raises NotHere, EngineError."""
+    """Let it do `template`, `notify` or `health`. Raises NotHere, EngineError."""
     if not is_built():
         raise NotHere("tests/argocd/engine is not built: `make check-deploy` does that, by Go")
     done = run([program(SOURCE), command], stdin=json.dumps(question))

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.argocd.applications import HERE, WAVE, all_manifests, environments, names, platform, rendered
+from tests.argocd.go_engine import engine
 from tests.kube.rendered import Manifest, having, one
 from tests.kube.tools import ROOT
 
@@ -120,6 +121,8 @@ def test_every_kind_is_somebodys() -> None:
 def test_an_application_is_as_healthy_as_what_it_brings() -> None:
     """Without that, a wave does not wait for the one before."""
     values = yaml.safe_load((ROOT / "argocd/install/values.yaml").read_text())
-    lua = values["configs"]["cm"]["resource.customizations.health.argoproj.io_Application"]
-    assert "obj.status.health.status" in lua
-    assert '"Progressing"' in lua  # until it has been looked at
+    check = values["configs"]["cm"]["resource.customizations.health.argoproj.io_Application"]
+    told = ("Healthy", "Degraded", "Progressing", "Missing", "Suspended")
+    made = [{}, {"status": {}}, *({"status": {"health": {"status": health}}} for health in told)]
+    # Until it has been looked at it is under way: a wave must not pass it by.
+    assert engine("health", {"lua": check, "objects": made}) == ["Progressing", "Progressing", *told]

@@ -13,7 +13,6 @@ from tests.kube.schemas import OPERATORS
 from tests.kube.tools import ROOT
 
 EXACT = re.compile(r"v?\d+\.\d+\.\d+")
-FETCHED = re.compile(r"https://\S+")
 VALUES = yaml.safe_load((ROOT / "argocd/platform/values.yaml").read_text())
 SECRETIVE = re.compile(r"password|token|secret|accessKey|privateKey", re.IGNORECASE)
 
@@ -34,6 +33,12 @@ def test_definitions_are_those_that_manifests_are_checked_with() -> None:
     addons = VALUES["addons"]
     assert addons["gateway-api"]["version"] == checked["gateway-api"]
     assert f"v{addons['external-secrets']['version']}" == checked["external-secrets"]
+
+
+def test_the_page_installs_what_argo_cd_then_keeps() -> None:
+    chart = yaml.safe_load((ROOT / "argocd/hub/values.yaml").read_text())["argocd"]
+    page = (ROOT / "argocd/README.md").read_text()
+    assert f"{chart['chart']} --repo {chart['repo']} --version {chart['version']} " in page
 
 
 def test_what_is_fetched_at_run_time_names_its_version() -> None:

@@ -63,3 +63,9 @@ def test_every_drill_that_a_page_names_is_there() -> None:
 def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(r"`(tests/[\w./-]+)`", page.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_test_function_that_a_page_names_is_there() -> None:
+    there = "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+)(?:…)?`", page.read_text())}
+    assert {name for name in named if f"def {name}" not in there} == set()

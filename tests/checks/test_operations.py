@@ -37,7 +37,7 @@ def test_every_metric_that_it_names_is_exported() -> None:
 
 def test_every_drill_that_it_names_is_there() -> None:
     named = re.findall(r'make drills(-compose)? ARGS="--only ([a-z-]+)', PAGE)
-    assert len(named) == 2
+    assert named
     scenarios = ROOT / "tests" / "drills" / "scenarios"
     for kind, name in named:
         assert (scenarios / kind.removeprefix("-") / f"{name}.toml").is_file()

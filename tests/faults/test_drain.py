@@ -20,6 +20,7 @@ SLACK = (
 )
 LONG = 30.0  # seconds of a drain that nobody waits for
 AT_ONCE = 10.0  # seconds on a busy machine; it takes a tenth of one
+LETTING_GO = 4.0  # seconds: less than a silent database gets from who does not hurry
 BODY = event("half", "1")
 HALVES = {
     "no body yet": request("POST", "/events", BODY)[: -len(BODY)],
@@ -211,7 +212,7 @@ async def test_stopping_at_once_does_not_wait_for_a_database_that_hangs(
         process.terminate()
         await asyncio.sleep(0.8)
     _, seconds = await exit_after(process, process.terminate if first else process.interrupt)
-    assert seconds < AT_ONCE
+    assert seconds < LETTING_GO
 
 
 async def test_what_takes_longer_than_the_grace_is_503(

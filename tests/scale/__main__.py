@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-import asyncpg
-
 from tests.bench.rounds import Cell, Pace, interleave, say
 from tests.bench.samples import Results, Sample, Value
 from tests.bench.usage import cpu_seconds
@@ -27,9 +25,6 @@ LOADS = {"one event": Load(clients=64, events=1), "1,000 events": Load(clients=4
 SLOW = "a disk that takes 10 ms"
 # Each commit waits so long before it is flushed; a standby in another zone takes about as long to confirm.
 SLOW_SETTINGS = {"commit_delay": "10000", "commit_siblings": "0"}
-
-SIZE = """SELECT sum(pg_total_relation_size(inhrelid))::float / (SELECT count(*) FROM events)
-FROM pg_inherits WHERE inhparent = 'events'::regclass"""
 
 
 @contextmanager
@@ -61,16 +56,6 @@ def cell(
     return Cell(measure=measure, contestant=name, run=run)
 
 
-async def bytes_an_event(url: str) -> float:
-    """What the table of events and its indexes take."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("VACUUM ANALYZE events")
-        return float(await connection.fetchval(SIZE))
-    finally:
-        await connection.close()
-
-
 def main(words: Sequence[str]) -> int:
     """Measure, and tell."""
     parser = argparse.ArgumentParser(prog="python -m tests.scale", description=(__doc__ or "").split("\n\n")[1])
@@ -78,7 +63,6 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=int, default=3, help="of load in a round")
     options = parser.parse_args(words)
     results, pace = Results(), Pace(rounds=options.rounds, seconds=options.seconds)
-    sizes: list[float] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(SENDERS, mp_context=context) as pool:
         for suffix, settings in (("", {}), (f", {SLOW}", SLOW_SETTINGS)):
@@ -87,11 +71,8 @@ def main(words: Sequence[str]) -> int:
                     named = f"{measure} a request{suffix}"
                     cells = [cell(pool, named, load, ONE, servers[:1]), cell(pool, named, load, TWO, servers)]
                     interleave(cells, pace, results)
-                sizes.append(asyncio.run(bytes_an_event(servers[0][1])))
     say("")
-    print(
-        f"{table(results)}\n\nAn event without an id of its own takes {min(sizes):.0f} bytes of a server's disk."
-    )
+    print(table(results))
     return 0
 
 

@@ -14,7 +14,7 @@ from tests.terraform.providers import configuration, is_real, pinned, stands_in
 from tests.terraform.tools import terraform
 
 TERRAFORM = ROOT / "terraform"
-PATIENCE = 300.0  # seconds; the AWS provider alone takes ten to start beside others
+PATIENCE = 900.0  # seconds; AWS's provider alone takes ten to start beside others, and a minute for a bucket
 NOT_OURS = shutil.ignore_patterns(".terraform", "*.tfstate*")
 CHANGES = 2  # the status of a plan that is not empty
 

@@ -42,7 +42,7 @@ def eks(moto: Moto, tmp_path: Path) -> Module:
     return module
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_it_applies_whole_and_goes_without_a_trace(eks: Module, moto: Moto) -> None:
     before = moto.remains()
 
@@ -50,7 +50,7 @@ def test_it_applies_whole_and_goes_without_a_trace(eks: Module, moto: Moto) -> N
     assert eks.plan() == {}
     outputs = eks.outputs()
     assert outputs["cluster"]["name"] == "collector"
-    assert outputs["backups"] == {"collector": "s3://collector-backups-123456789012-eu-central-1/collector"}
+    assert outputs["backups"] == {"production": "s3://collector-backups-123456789012-eu-central-1/production"}
     assert len(outputs["addresses"]) == 1
     made = moto.remains()
     assert len(made["eks accessEntries"]) == 2

@@ -1,4 +1,4 @@
-"""What the README applies: modules that `test_modules.py` validates, with files of variables that are there."""
+"""What the README applies: modules that `test_modules.py` validates and tests, with files that are there."""
 
 import shlex
 

@@ -1,5 +1,5 @@
 // Engine: what of Argo CD a test needs and Go alone has: `template` fills in an ApplicationSet's template, as its
-// controller does; `notify` runs triggers and sends notifications with Argo CD's own engine.
+// controller does; `notify` runs triggers and sends notifications with Argo CD's own engine; `health` runs its Lua.
 package main
 
 import (
@@ -20,10 +20,10 @@ import (
 type object = map[string]interface{}
 
 func main() {
-	commands := map[string]func() (interface{}, error){"template": filled, "notify": notified}
+	commands := map[string]func() (interface{}, error){"template": filled, "notify": notified, "health": judged}
 	command, known := commands[strings.Join(os.Args[1:], " ")]
 	if !known {
-		fail(fmt.Errorf("usage: engine template | notify, with its question as JSON on stdin"))
+		fail(fmt.Errorf("usage: engine template | notify | health, with its question as JSON on stdin"))
 	}
 	answer, err := command()
 	if err != nil {
