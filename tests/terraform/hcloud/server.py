@@ -166,6 +166,7 @@ class Hcloud:
 def _handler(hcloud: Hcloud) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one write: a second one would wait for the first to be acknowledged
 
         def _serve(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
