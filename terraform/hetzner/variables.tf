@@ -129,7 +129,7 @@ variable "load_balancer" {
 }
 
 variable "protected" {
-  description = "Whether Hetzner lets nobody but Terraform delete the servers, the network and the load balancer"
+  description = "Whether Hetzner refuses to delete the servers, the network and the load balancer; false before they may go"
   type        = bool
   default     = true
   nullable    = false

@@ -95,6 +95,7 @@ REFUSED = (
     {"database": "cnpg", "migrations": "helmHook"},
     {"database": "external-secret", "migrations": "helmHook"},
 )
+ON_TOP_OF = {"values-region.yaml": ["values-production.yaml"]}  # as its first line says
 Choice = Mapping[str, str]  # an option of each switch
 _Pair = tuple[tuple[str, str], tuple[str, str]]
 
@@ -122,8 +123,11 @@ def rendered(name: str) -> str:
 
 
 def files(name: str) -> list[str]:
-    """Give the file of values of a case of the chart; none where it is switches."""
-    return [name.removeprefix("helm/")] if name.startswith("helm/") else []
+    """Give the files of values of a case of the chart, the later ones count; none where it is switches."""
+    if not name.startswith("helm/"):
+        return []
+    file = name.removeprefix("helm/")
+    return [*ON_TOP_OF.get(file, []), file]
 
 
 def switched(name: str) -> Mapping[str, Any]:

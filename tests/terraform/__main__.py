@@ -25,6 +25,7 @@ def _missing() -> Iterator[tuple[str, Callable[[], object]]]:
     for what, look, get in (
         ("terraform", tools.terraform, tools.terraform),
         (f"tflint {tools.TFLINT.version}", tools.tflint, tools.build_tflint),
+        ("the client of Hetzner's API", tools.hcloud_client, tools.build_hcloud_client),
         (tools.VENVS["checkov"], tools.checkov, partial(tools.install, "checkov")),
         (tools.VENVS["moto"], partial(tools.python_of, "moto"), partial(tools.install, "moto")),
     ):

@@ -6,12 +6,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from tests.kube.tools import FOLDER, NotHere, NotInstalled, Tool, build, found, run
+from tests.kube.tools import FOLDER, NotHere, NotInstalled, Tool, build, found, go, program, run, run_go
 
 OLDEST = (1, 11)  # of Terraform: what the modules ask for; 1.10 brought locks without a table beside the bucket
 TFLINT = Tool(package="github.com/terraform-linters/tflint", version="v0.64.0", tell=("--version",))
 # Each in a venv of its own: what they depend on must not meet what the collector depends on.
 VENVS = {"checkov": "checkov==3.3.30", "moto": "moto[server]==5.1.22"}
+HCLOUD_CLIENT = Path(__file__).parent / "hcloud" / "client"
 INSTALL_PATIENCE = 300.0  # seconds for a hundred packages
 
 
@@ -45,6 +46,21 @@ def python_of(name: str) -> Path:
 def checkov() -> Path:
     """Give the path of checkov. Raises NotHere."""
     return python_of("checkov").with_name("checkov")
+
+
+def hcloud_client() -> Path:
+    """Give the path of the client of Hetzner's API. Raises NotHere."""
+    path = program(HCLOUD_CLIENT)
+    if not path.is_file():
+        raise NotHere("no client of Hetzner's API in .tools: `make check-terraform` builds it by Go")
+    return path
+
+
+def build_hcloud_client() -> None:
+    """Build the client of Hetzner's API. Raises NotHere, NotInstalled."""
+    if go() is None:
+        raise NotHere("no client of Hetzner's API, and no Go to build it with")
+    run_go("-C", str(HCLOUD_CLIENT), "build", "-o", str(program(HCLOUD_CLIENT)), ".", env={"CGO_ENABLED": "0"})
 
 
 def build_tflint() -> None:
