@@ -19,7 +19,7 @@ from tests.engine import EngineError, built, missing
 
 SOLE = ("collector",)
 THREE = ("collector", "collector-2", "collector-3")
-ROLLS = frozenset({"roll-out", "roll-back", *BAD})
+ROLLS = frozenset({"roll-out", "roll-back", "rotate-password", *BAD})
 
 Override = dict[str, Any]
 

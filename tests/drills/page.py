@@ -52,6 +52,7 @@ LINES = (
     Broken("the only process is told to leave", ("terminate",)),
     Broken("a rollout, images that are no good, and back", ("roll",), ("rollout", "rollback")),
     Broken("a new version with its schema, and back", ("upgrade",)),
+    Broken("the database's password is changed", (), ("rotate-password",)),
     Broken("the whole machine ends", (), ("reboot",)),
     Broken("PostgreSQL crashes, or is restarted", ("postgres-crash", "postgres-restart"), ("postgres-restart",)),
     Broken("PostgreSQL is away, no spool", ("postgres-down",)),

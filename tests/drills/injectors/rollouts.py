@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from tests.compose.stack import Stack, ran
-from tests.drills.injectors.containers import verb
+from tests.drills.injectors.containers import psql, verb
 from tests.drills.injectors.waiting import since
 from tests.drills.rig import Verb
 from tests.engine import ROOT, docker, new_name
@@ -33,6 +33,8 @@ BAD: Mapping[str, tuple[str, str, bool]] = {
     "roll-out-broken": ("is well as a candidate only", "the others serve on; back: deploy/compose/rollout", True),
 }
 
+PASSWORD = "SELECT rolpassword FROM pg_authid WHERE rolname = 'collector'"  # a digest of it
+
 Images = dict[str, tuple[str, str]]  # of each service, and the state of its container
 
 
@@ -50,6 +52,7 @@ class Rollouts:
         self.verbs: Mapping[str, Verb] = {
             "roll-out": verb(self._roll_out),
             "roll-back": verb(self._roll_back),
+            "rotate-password": verb(self._rotate_password),
             **{name: verb(self._refused, *bad) for name, bad in BAD.items()},
         }
 
@@ -71,6 +74,19 @@ class Rollouts:
         _check(done.returncode == 0 and self._images() == self._all_run(image), done)
         _check(self._stack.envfile.read_text() == f"COLLECTOR_IMAGE={image}\n", done)
         return f"{len(self._services)} replaced after {since(began)}"
+
+    def _rotate_password(self, _: float) -> str:
+        """All of them have read the new one; the old one opens nothing any more."""
+        began = time.monotonic()
+        old, containers = psql(self._stack, PASSWORD), self._ids()
+        done = ran("./rotate-password", env=self._stack.env | {"ROLLOUT_SECONDS": WITHIN}, timeout=LONG)
+        _check(done.returncode == 0 and self._all_run(self._stack.image) == self._images(), done)
+        _check(psql(self._stack, PASSWORD) != old and not self._ids() & containers, done)
+        return f"another password, and {len(containers)} replaced after {since(began)}"
+
+    def _ids(self) -> set[str]:
+        """Of the containers that a rollout replaces."""
+        return set(self._stack.compose("ps", "--quiet", *self._services).split())
 
     def _refused(self, what: str, words: str, replaced: bool, _: float) -> str:
         """Stopped, with nothing replaced but the first, where that has run at all."""
