@@ -19,8 +19,8 @@ class Parts(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def processes() -> int:
-    """How many run at once: one more than there are processors, since what is tested is often waited for."""
-    return (os.cpu_count() or 1) + 1
+    """How many run at once: as many as there are processors, since some of what is tested has limits of time."""
+    return os.cpu_count() or 1
 
 
 def place(item: pytest.Item) -> int:

@@ -209,6 +209,24 @@ async def test_a_quiet_line_is_not_given_up(
     assert one.hears == 1
 
 
+async def test_told_to_leave_at_any_moment_it_leaves(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.1)  # so that some are told just as a silence ends
+
+    async def left(wait: float) -> None:
+        replica = Replica(redis_url, "log")
+        loop = asyncio.create_task(replica.news.run(lambda: None))
+        await replica.until_it_hears()
+        await asyncio.sleep(wait)
+        loop.cancel()
+        await asyncio.wait([loop], timeout=DEADLINE)
+        assert loop.done()
+        await replica.news.close()
+        await replica.link.close()
+
+    for _ in range(5):
+        await asyncio.gather(*(left(0.1 + number / 200) for number in range(100)))
+
+
 async def test_a_user_who_may_do_no_more_than_that_is_enough(own_redis: RedisServer, replica: Open) -> None:
     async with Redis.from_url(own_redis.url()) as admin:
         await admin.acl_setuser(

@@ -57,7 +57,10 @@ async def test_it_goes_on_after_a_restart_of_either_side(own: CollectorProcess, 
     assert b"Traceback" not in err
     post(own.url, "4")
     process = started(*words)
-    assert line(process) == "4"
+    told = line(process)
+    if told == "3":  # ended between telling of it and noting so, it tells again, and leaves nothing out
+        told = line(process)
+    assert told == "4"
     process.kill()
     process.communicate()
 

@@ -136,6 +136,9 @@ async def reading(pair: Pair, label: str) -> AsyncIterator[Reading]:
     jobs += [found.writes_that_are_read(wires[7], wires[6], f"{label}-b")]
     tasks = [asyncio.create_task(job) for job in jobs]
     yield found
+    async with asyncio.timeout(DEADLINE):
+        while found.writes == 0 and not any(task.done() for task in tasks):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.05)
     done = [task for task in tasks if task.done()]
     for task in tasks:
         task.cancel()
