@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.kube.tools import FOLDER, NotHere, program, run, run_go
+from tests.kube.tools import FOLDER, NotHere, build_program, program, run
 
 SOURCE = Path(__file__).with_name("engine")
 
@@ -20,11 +20,11 @@ def is_built() -> bool:
 
 
 def build() -> None:
-    """Build it. Raises NotInstalled."""
+    """Build it. Raises NotHere, NotInstalled."""
     folder = FOLDER / "build" / program(SOURCE).parent.name
     shutil.copytree(SOURCE, folder, dirs_exist_ok=True)
     # Go writes beside the source what it has taken, each held to the database of all sums: so not in the checkout.
-    run_go("-C", str(folder), "build", "-mod=mod", "-o", str(program(SOURCE)), ".", env={"CGO_ENABLED": "0"})
+    build_program(folder, "-mod=mod", called=SOURCE)
     shutil.rmtree(folder)
 
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.metrics import Metrics
 from tests.kube.rendered import Manifest, having
-from tests.kube.tools import NotHere, program, run, run_go
+from tests.kube.tools import NotHere, build_program, program, run
 
 SOURCE = Path(__file__).with_name("conditions")
 SCRAPE = 15  # seconds between two scrapes, as the chart's monitors have it
@@ -120,8 +120,8 @@ def is_built() -> bool:
 
 
 def build() -> None:
-    """Build it. Raises NotInstalled."""
-    run_go("-C", str(SOURCE), "build", "-o", str(_program()), ".", env={"CGO_ENABLED": "0"})
+    """Build it. Raises NotHere, NotInstalled."""
+    build_program(SOURCE)
 
 
 def _program() -> Path:

@@ -114,6 +114,17 @@ def program(source: Path) -> Path:
     return FOLDER / "bin" / f"{source.name}-{zlib.crc32(made_of):08x}" / source.name
 
 
+def build_program(source: Path, *flags: str, called: Path | None = None) -> None:
+    """Build the Go program of a folder to where it is looked for: `program(called)`, or that of the folder itself.
+
+    Raises NotHere without Go, NotInstalled where that failed.
+    """
+    if go() is None:
+        raise NotHere(f"no {(called or source).relative_to(ROOT)}, and no Go to build it with")
+    made = str(program(called or source))
+    run_go("-C", str(source), "build", *flags, "-o", made, ".", env={"CGO_ENABLED": "0"})
+
+
 def _bin(name: str, wanted: Tool) -> Path:
     # The version is in the path: another pin is another file, and an old one is never taken for it.
     return FOLDER / "bin" / f"{name}-{wanted.version}"

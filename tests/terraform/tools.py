@@ -6,7 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from tests.kube.tools import FOLDER, NotHere, NotInstalled, Tool, build, found, go, program, run, run_go
+from tests.kube.tools import FOLDER, NotHere, NotInstalled, Tool, build, build_program, found, program, run
 
 OLDEST = (1, 11)  # of Terraform: what the modules ask for; 1.10 brought locks without a table beside the bucket
 TFLINT = Tool(package="github.com/terraform-linters/tflint", version="v0.64.0", tell=("--version",))
@@ -58,9 +58,7 @@ def hcloud_client() -> Path:
 
 def build_hcloud_client() -> None:
     """Build the client of Hetzner's API. Raises NotHere, NotInstalled."""
-    if go() is None:
-        raise NotHere("no client of Hetzner's API, and no Go to build it with")
-    run_go("-C", str(HCLOUD_CLIENT), "build", "-o", str(program(HCLOUD_CLIENT)), ".", env={"CGO_ENABLED": "0"})
+    build_program(HCLOUD_CLIENT)
 
 
 def build_tflint() -> None:
