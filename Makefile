@@ -52,7 +52,7 @@ k3d: ## Start a Kubernetes on this machine with everything in it (deploy/k8s); n
 	@deploy/k8s/overlays/k3d/up
 
 test: .venv/.dev ## Run the tests (ARGS="-k drain" chooses some, WITHOUT=tests/kube all but these)
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(both))
+	@$(BIN)/$(if $(ARGS),pytest $(ARGS),python -m tests $(WITHOUT))
 
 check: .venv/.dev ## Lint, format, types, and the project's own rules: locks, imports, names
 	$(BIN)/ruff check
@@ -109,12 +109,6 @@ audit: ## Look for known vulnerabilities in what is pinned (exit code 2: nobody 
 workflows: .venv/.dev ## Check .github/workflows with actionlint and zizmor; needs Go
 	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@$(BIN)/zizmor --offline --quiet .github/workflows
-
-# What a container that starts would disturb (a browser breaks off all that it loads, once the machine's network
-# changes), or what compares times, has the machine to itself; tests/sharing.py says how the others share it.
-alone := tests/browser tests/faults/test_crowds.py
-beside = --numprocesses auto --dist loadscope --no-loadscope-reorder $(addprefix --ignore=,$(alone) $(WITHOUT))
-both = $(BIN)/pytest $(beside); beside=$$?; $(BIN)/pytest $(alone) && exit $$beside
 
 clean: ## Remove .venv, .tools, caches and builds; data stays
 	@rm -rf .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

@@ -1,10 +1,13 @@
-"""Sharing: which tests keep to one process, where several run them at once, and which begin first."""
+"""Sharing: which tests keep to one process where several run at once, which begin first, and which run alone."""
 
 import os
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+# What a container that starts would disturb (a browser breaks off all that it loads, once the machine's network
+# changes), or what compares times, has the machine to itself.
+ALONE = ("tests/browser", "tests/faults/test_crowds.py")
 CONTAINERS = ("tests/image", "tests/compose", "tests/systemd")  # one image, and one network that changes
 # What waits longest begins first, so that nobody waits for it at the end.
 LONGEST = (*CONTAINERS, "tests/faults", "tests/rollouts", "tests/probe", "tests/e2e", "tests/cli", "tests/drills")
