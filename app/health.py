@@ -53,15 +53,22 @@ class Loops:
         self.failed = False
 
     def start(self, name: str, run: Callable[[Beat], Coroutine[Any, Any, None]], *, deadline: float) -> None:
-        """Run a loop, which calls the function it is given at every turn, at least every `deadline` seconds."""
+        """Run a loop, which calls the function it is given at every turn, at least every `deadline` seconds.
+
+        That function raises CancelledError once the loop was told to leave.
+        """
         self._deadline[name] = deadline
         gauge = self._metrics.turn.labels(name)
 
-        def beat() -> None:
+        def turned() -> None:
             self._turned[name] = time.monotonic()
             gauge.set_to_current_time()
 
-        beat()
+        def beat() -> None:
+            turned()
+            _leave_if_told()
+
+        turned()
         task = asyncio.create_task(run(beat), name=name)
         task.add_done_callback(self._ended)
         self._tasks[name] = task
@@ -116,6 +123,13 @@ class Loops:
         self.failed = True
         # uvicorn alone would go on and answer 200.
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave_if_told() -> None:
+    """Raise CancelledError where it was asked for and lost: redis-py swallows one as its timeouts end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Readiness:

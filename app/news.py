@@ -76,7 +76,6 @@ class RedisNews:
         pause = AGAIN_SECONDS[0]
         while True:
             beat()
-            _leave_if_told()
             try:
                 await self._hear(beat)
             except Unavailable as problem:
@@ -110,7 +109,6 @@ class RedisNews:
             self._hears(hearing=True)
             while True:
                 beat()
-                _leave_if_told()
                 self._stir(await _word(channel))
 
     def _hears(self, *, hearing: bool) -> None:
@@ -127,13 +125,6 @@ class RedisNews:
 
 async def _publish(redis: "Redis", *, channel: str, position: int) -> None:
     await redis.publish(channel, position)
-
-
-def _leave_if_told() -> None:
-    """Raise CancelledError where it was asked for and lost: redis-py's own timeout may end at the same moment."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _word(channel: PubSub) -> int:

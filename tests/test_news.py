@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from app import link as link_module
 from app import news as module
 from app.cache import CachedPage
+from app.health import Loops
 from app.link import Link
 from app.metrics import Metrics
 from app.news import RedisNews
@@ -214,12 +215,12 @@ async def test_told_to_leave_at_any_moment_it_leaves(redis_url: str, monkeypatch
 
     async def left(wait: float) -> None:
         replica = Replica(redis_url, "log")
-        loop = asyncio.create_task(replica.news.run(lambda: None))
+        loops = Loops(replica.metrics)
+        loops.start("news", replica.news.run, deadline=60)
         await replica.until_it_hears()
         await asyncio.sleep(wait)
-        loop.cancel()
-        await asyncio.wait([loop], timeout=DEADLINE)
-        assert loop.done()
+        async with asyncio.timeout(DEADLINE):
+            await loops.stop("news")
         await replica.news.close()
         await replica.link.close()
 
