@@ -10,7 +10,7 @@ import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.cli.exits import Exit, Stop
@@ -119,15 +119,23 @@ def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     # EXTRA syncs the folder too, after the journal is deleted, which is what commits.
     connection.execute("PRAGMA synchronous = EXTRA")
-    with closing(connection.execute("PRAGMA application_id")) as answer:
-        kind = answer.fetchone()[0]
+    kind, tables = _seen(connection)
+    if kind != KIND and tables:
+        raise OSError("it is a database of something else")
     if kind != KIND:
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise OSError("it is a database of something else")
         _make(connection)
     if fresh:
         sync(path.parent)
     return connection
+
+
+def _seen(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Whose it is and how many tables it has, both of one moment: another process may be making it."""
+    connection.execute("BEGIN")
+    with connection:
+        kind: int = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return kind, tables
 
 
 def _make(connection: sqlite3.Connection) -> None:

@@ -4,9 +4,12 @@ import json
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,13 +80,30 @@ def test_several_at_once(url: str, source: str, kept: Kept, queue: Path) -> None
         return started("send", str(file), "--queue", str(queue), "--url", url, "--wait", "60")
 
     running = [one(name) for name in range(4)]
-    assert [process.wait(60) for process in running] == [Exit.DONE] * 4
-    for process in running:
-        process.communicate()
+    told = [(process, process.communicate(timeout=60)[1].decode()) for process in running]
+    assert [(process.returncode, words) for process, words in told if process.returncode != Exit.DONE] == []
     found = kept()
     assert len(found) == 240
     for name in range(4):
         assert [e["action"] for e in found if e["source"] == f"{source}.{name}"] == [str(n) for n in range(60)]
+    assert waiting(queue) == 0
+
+
+def test_one_may_be_made_while_another_looks_at_it(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    makers: list[threading.Thread] = []
+
+    class Looking(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            answer = super().execute(statement, *values)
+            if "application_id" in statement and not makers:
+                makers.append(threading.Thread(target=lambda: Queue(queue).close()))
+                makers[0].start()
+                makers[0].join(0.5)  # it is done, or waits for who looks
+            return answer
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Looking))
+    Queue(queue).close()
+    makers[0].join()
     assert waiting(queue) == 0
 
 
