@@ -120,9 +120,9 @@ def _opened(path: Path) -> sqlite3.Connection:
     # EXTRA syncs the folder too, after the journal is deleted, which is what commits.
     connection.execute("PRAGMA synchronous = EXTRA")
     kind, tables = _seen(connection)
-    if kind != KIND and tables:
-        raise OSError("it is a database of something else")
     if kind != KIND:
+        if tables:
+            raise OSError("it is a database of something else")
         _make(connection)
     if fresh:
         sync(path.parent)
